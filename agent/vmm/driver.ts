@@ -1,0 +1,96 @@
+/**
+ * What the sandbox layer asks of a virtual machine monitor. Drivers live in
+ * child folders (qemu, fake), never import each other, and all pass
+ * test/conformance/vmm-driver.ts.
+ *
+ * Terms
+ *   machine   one microVM and the VMM process that runs it
+ *   record    what the ledger keeps of a machine: enough to find it again after
+ *             the agent was killed
+ *
+ * A machine belongs to nobody's request: it lives until `destroy`, until its
+ * VMM ends, or until the host goes down. The VMM process has its own session
+ * and cgroup and no pipe to the agent.
+ */
+
+/** What to boot. All paths are absolute. */
+export interface MachineSpec {
+  sandboxId: string;
+  vcpus: number;
+  memoryMb: number;
+  /** Private folder of this sandbox for sockets; made by the caller, given to `uid` by the driver. */
+  runDirectory: string;
+  /** Root disk, as the RootfsProvider made it. */
+  rootfs: { path: string; format: 'qcow2' | 'raw' };
+  kernel: { path: string; initrdPath: string };
+  /** Read-only squashfs with envd and its Node. */
+  toolsPath: string;
+  network: MachineNetwork;
+  /** Unprivileged user and group of the VMM process, this machine's own. */
+  uid: number;
+}
+
+/** The part of a network slot that a machine sees. */
+export interface MachineNetwork {
+  /** Name of the network namespace, as `ip netns` lists it. */
+  namespace: string;
+  tapName: string;
+  guestMac: string;
+  /** Address with prefix length inside the guest, such as 169.254.0.21/30. */
+  guestAddress: string;
+  gatewayAddress: string;
+}
+
+/** What identifies a machine across restarts of the agent. JSON-serializable. */
+export interface MachineRecord {
+  driver: string;
+  pid: number;
+  /** Field 22 of /proc/PID/stat: with it a recycled pid is told from the VMM. */
+  startTimeTicks: string;
+  runDirectory: string;
+  cgroups: string[];
+}
+
+/** How a machine ended. */
+export interface MachineExit {
+  /** `destroyed` was asked for; `exited` came from the VMM or the guest. */
+  kind: 'destroyed' | 'exited';
+  /** Last lines of console and VMM messages, for the operator's log. */
+  detail: string;
+}
+
+export interface Machine {
+  readonly record: MachineRecord;
+  /** Resolves, never rejects, within seconds after the VMM has ended, whoever started it. */
+  readonly exited: Promise<MachineExit>;
+  /** The last bytes that the guest wrote to its console; bounded. */
+  readConsole(): Promise<string>;
+  /**
+   * Ends the VMM and frees what the driver acquired (process, sockets, cgroup).
+   * Idempotent; succeeds for a VMM that hangs, is stopped or is gone.
+   */
+  destroy(): Promise<void>;
+  /** Lets go of the machine without touching it, so that the agent can end. */
+  release(): void;
+}
+
+export interface VmmDriver {
+  readonly name: 'qemu' | 'firecracker' | 'fake';
+  readonly accelerator: 'kvm' | 'tcg' | 'none';
+  /**
+   * Starts a VMM and the guest's boot; resolves when the vCPUs run.
+   * @param recordBefore called with what is known before anything is acquired
+   *   and again when the pid is known; it must be durable when it resolves.
+   * @throws WrennError VMM_FAILED with the VMM's own words as cause; then
+   *   nothing is left behind.
+   */
+  boot(
+    spec: MachineSpec,
+    recordBefore: (record: MachineRecord) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Machine>;
+  /** Finds a machine of an earlier run; undefined when its VMM is gone. */
+  recover(record: MachineRecord): Promise<Machine | undefined>;
+  /** Frees what a record names although no machine is left. Idempotent. */
+  discard(record: MachineRecord): Promise<void>;
+}
