@@ -42,4 +42,12 @@ export interface Network {
   release(slot: NetworkSlot): Promise<void>;
   /** Marks the slot of a recovered sandbox as taken and checks that it stands. */
   adopt(slot: NetworkSlot): Promise<void>;
+  /**
+   * Removes every namespace, link and rule of this instance that no held slot
+   * needs. Touches nothing of another instance.
+   * @returns what was removed, one line each, for the log.
+   */
+  sweep(held: readonly NetworkSlot[]): Promise<string[]>;
+  /** Takes the instance-wide parts down (pool, forwarder, rules); slots in use stay. */
+  close(): Promise<void>;
 }

@@ -39,6 +39,8 @@ export interface MachineNetwork {
   /** Address with prefix length inside the guest, such as 169.254.0.21/30. */
   guestAddress: string;
   gatewayAddress: string;
+  /** Address by which the host reaches the guest. */
+  guestIp: string;
 }
 
 /** What identifies a machine across restarts of the agent. JSON-serializable. */
@@ -49,6 +51,7 @@ export interface MachineRecord {
   startTimeTicks: string;
   runDirectory: string;
   cgroups: string[];
+  guestTarget: string;
 }
 
 /** How a machine ended. */
@@ -61,6 +64,8 @@ export interface MachineExit {
 
 export interface Machine {
   readonly record: MachineRecord;
+  /** gRPC target of the guest daemon, such as `10.192.0.3:49983` or `unix:/run/…`. */
+  readonly guestTarget: string;
   /** Resolves, never rejects, within seconds after the VMM has ended, whoever started it. */
   readonly exited: Promise<MachineExit>;
   /** The last bytes that the guest wrote to its console; bounded. */
@@ -93,4 +98,10 @@ export interface VmmDriver {
   recover(record: MachineRecord): Promise<Machine | undefined>;
   /** Frees what a record names although no machine is left. Idempotent. */
   discard(record: MachineRecord): Promise<void>;
+  /**
+   * Ends every VMM process and removes every cgroup of this instance that no
+   * record holds. Touches nothing of another instance.
+   * @returns what was removed, one line each, for the log.
+   */
+  sweep(held: readonly MachineRecord[]): Promise<string[]>;
 }

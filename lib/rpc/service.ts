@@ -19,12 +19,7 @@ import { Code, toServiceError, WrennError } from '../errors/index.js';
 import { randomId } from '../ids/random-id.js';
 import type { Log } from '../log/log.js';
 import type { CallContext } from './call-context.js';
-import {
-  type MethodShape,
-  type RequestOf,
-  type ResponseOf,
-  type ServiceShape,
-} from './method.js';
+import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
 
 /** Handlers of a service: a promise for a unary method, an async iterable for a server stream. */
 export type Handlers<S extends ServiceShape, Principal> = {
