@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Writes gen/ from proto/: the TypeScript stubs and the descriptor set that
+# drives gateway, reflection and validation at run time. Offline and
+# deterministic. Usage: scripts/generate.sh [folder to write gen/ into]
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+output_root=${1:-.}
+buf=node_modules/.bin/buf
+
+mkdir -p "$output_root/gen"
+"$buf" generate --output "$output_root"
+"$buf" build . --as-file-descriptor-set --output "$output_root/gen/descriptor.binpb"
