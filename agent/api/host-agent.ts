@@ -1,0 +1,70 @@
+/** The handlers of HostAgentService: they translate, the sandbox layer decides. */
+
+import type { HostAgentServiceService } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import type { Handlers } from '../../lib/rpc/service.js';
+import type { SandboxManager } from '../sandbox/manager.js';
+import type { TemplateCatalog } from '../sandbox/template-catalog.js';
+import type { VmmDriver } from '../vmm/driver.js';
+import { toSandboxMessage } from './sandbox-message.js';
+
+/** Largest file that a unary call carries. */
+export const FILE_BYTES_MAX = 3 * 1024 * 1024;
+
+export interface HostAgentParts {
+  hostId: string;
+  /** Random id of this run of the agent. */
+  runId: string;
+  driver: VmmDriver;
+  templates: TemplateCatalog;
+  manager: SandboxManager;
+}
+
+export type HostAgentHandlers = Handlers<typeof HostAgentServiceService, undefined>;
+
+export function hostAgentHandlers({
+  hostId,
+  runId,
+  driver,
+  templates,
+  manager,
+}: HostAgentParts): HostAgentHandlers {
+  return {
+    getHost: async () => ({
+      hostId,
+      runId,
+      driver: driver.name,
+      accelerator: driver.accelerator,
+      templates: templates.names(),
+      memoryMbTotal: manager.memoryMbMax,
+      memoryMbUsed: manager.memoryMbUsed,
+    }),
+
+    createSandbox: async (context, request) =>
+      toSandboxMessage(await manager.create(request, context.signal)),
+
+    // Freeing goes on when the caller goes away: a half-destroyed sandbox helps nobody.
+    destroySandbox: async (_context, { sandboxId, generation }) => {
+      await manager.destroy(sandboxId, generation);
+      return {};
+    },
+
+    listSandboxes: async () => ({
+      sandboxes: manager.list().map(toSandboxMessage),
+      runId,
+      complete: manager.complete,
+    }),
+
+    pingSandbox: async (_context, { sandboxId }) => toSandboxMessage(await manager.ping(sandboxId)),
+
+    exec: async (context, request) =>
+      manager.withGuest(request.sandboxId, (guest) => guest.exec(request, context.signal)),
+
+    writeFile: async (context, request) =>
+      manager.withGuest(request.sandboxId, (guest) => guest.writeFile(request, context.signal)),
+
+    readFile: async (context, { sandboxId, path }) =>
+      manager.withGuest(sandboxId, (guest) =>
+        guest.readFile({ path, sizeBytesMax: FILE_BYTES_MAX }, context.signal),
+      ),
+  };
+}

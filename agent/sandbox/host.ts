@@ -1,0 +1,30 @@
+/** What every operation of the sandbox layer works with. */
+import type { Log } from '../../lib/log/log.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { Network } from '../network/network.js';
+import type { RootfsProvider } from '../rootfs/provider.js';
+import type { VmmDriver } from '../vmm/driver.js';
+import type { TemplateCatalog } from './template-catalog.js';
+
+export interface HostLimits {
+  /** Memory in MiB that all sandboxes together may take. */
+  memoryMbMax: number;
+  /** Boots that may run at once; further ones wait their turn. */
+  bootsAtOnceMax: number;
+  /** Time from the start of a boot to a guest daemon that answers. */
+  bootTimeoutMs: number;
+}
+
+export interface Host {
+  log: Log;
+  ledger: Ledger;
+  driver: VmmDriver;
+  rootfs: RootfsProvider;
+  network: Network;
+  templates: TemplateCatalog;
+  limits: HostLimits;
+  /** Parent of all sandboxes' folders for sockets. */
+  runDirectory: string;
+  /** Parent of all sandboxes' folders for disks. */
+  stateDirectory: string;
+}

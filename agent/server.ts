@@ -1,0 +1,89 @@
+/** The agent's gRPC server on its Unix socket, which only root can open. */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HostAgentServiceService } from '../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import { Code, WrennError } from '../lib/errors/index.js';
+import type { Log } from '../lib/log/log.js';
+import { serve } from '../lib/rpc/service.js';
+import { createRequestCheck } from '../lib/rpc/validation.js';
+import type { HostAgentHandlers } from './api/host-agent.js';
+
+/** Time that calls under way get at shutdown. */
+export const DRAIN_TIMEOUT_MS = 5000;
+/** A file of 3 MiB and its fields. */
+const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface RunningServer {
+  close(): Promise<void>;
+}
+
+/** Serves on `socketPath`. @throws WrennError when another agent answers there. */
+export async function startServer(
+  socketPath: string,
+  handlers: HostAgentHandlers,
+  log: Log,
+): Promise<RunningServer> {
+  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
+  await removeStaleSocket(socketPath);
+  const server = new Server({ 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX });
+  // Whoever can open the socket is root on this host.
+  serve(server, HostAgentServiceService, handlers, {
+    log,
+    authenticate: () => undefined,
+    validate: createRequestCheck(),
+  });
+  await bind(server, socketPath);
+  return { close: () => shutDown(server) };
+}
+
+async function bind(server: Server, socketPath: string): Promise<void> {
+  const umask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) =>
+        error ? reject(error) : resolve(),
+      );
+    });
+  } finally {
+    process.umask(umask);
+  }
+  await chmod(socketPath, 0o600);
+}
+
+/** A killed agent leaves its socket file behind; a living one answers on it. */
+async function removeStaleSocket(socketPath: string): Promise<void> {
+  if (await answers(socketPath)) {
+    throw new WrennError(
+      Code.FAILED_PRECONDITION,
+      'HOST_REQUIREMENT',
+      `another host agent is running on ${socketPath}; stop it, or set WRENN_RUN_DIR to another folder`,
+    );
+  }
+  await rm(socketPath, { force: true });
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function shutDown(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const force = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, DRAIN_TIMEOUT_MS);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
