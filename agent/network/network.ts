@@ -10,6 +10,11 @@
  */
 export interface NetworkSlot {
   index: number;
+  /**
+   * Random, new each time the number is given out. It tells this holder of the
+   * number from earlier and later ones, so that a late `release` hits nobody else.
+   */
+  lease: string;
   /** Network namespace, `wrenn-<instance>-<index>`. */
   namespace: string;
   /** Host end of the veth pair. */
@@ -38,16 +43,28 @@ export interface Network {
     recordBefore: (slot: NetworkSlot) => Promise<void>,
     signal: AbortSignal,
   ): Promise<NetworkSlot>;
-  /** Takes everything of a slot down and frees its number. Idempotent; throws an AggregateError of all failures. */
+  /**
+   * Takes everything of a slot down and frees its number. Idempotent; does
+   * nothing when the number has another holder by now.
+   * @throws AggregateError of all failures; then the number stays taken.
+   */
   release(slot: NetworkSlot): Promise<void>;
-  /** Marks the slot of a recovered sandbox as taken and checks that it stands. */
+  /**
+   * Marks the slot of a recovered sandbox as taken and checks that it stands.
+   * @throws WrennError SANDBOX_LOST when it does not; it stays taken until `release`.
+   */
   adopt(slot: NetworkSlot): Promise<void>;
   /**
-   * Removes every namespace, link and rule of this instance that no held slot
-   * needs. Touches nothing of another instance.
+   * Removes every namespace and link of this instance that no held slot
+   * needs, and takes the held ones' numbers. Touches nothing of another
+   * instance. Until the first call nothing says whose an existing namespace
+   * is, and `acquire` leaves its number alone.
    * @returns what was removed, one line each, for the log.
    */
   sweep(held: readonly NetworkSlot[]): Promise<string[]>;
-  /** Takes the instance-wide parts down (pool, forwarder, rules); slots in use stay. */
+  /**
+   * Takes the pool and the DNS forwarder down. Slots in use stay, and so do the
+   * rules that confine them; without any, those go too.
+   */
   close(): Promise<void>;
 }
