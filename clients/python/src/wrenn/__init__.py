@@ -1,0 +1,1 @@
+"""Client of Wrenn: generated messages and stubs in `wrenn.v1`."""
