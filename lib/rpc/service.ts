@@ -100,7 +100,8 @@ function serverStreaming(
       observed.finish();
       call.end();
     } catch (error) {
-      call.destroy(observed.fail(error) as Error);
+      // grpc-js sends the status of an error that is emitted; after destroy() it sends none.
+      call.emit('error', observed.fail(error));
     }
   };
   return handle as UntypedHandleCall;

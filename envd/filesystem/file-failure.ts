@@ -1,0 +1,27 @@
+/** Names what the kernel says about a caller's path. */
+import { WrennError } from '../../lib/errors/index.js';
+import { type GuestFailure, guestFailure } from '../../lib/guest/guest-failure.js';
+
+const FAILURES: Record<string, GuestFailure> = {
+  ENOENT: 'file_not_found',
+  EISDIR: 'file_is_directory',
+  ENOTDIR: 'file_parent',
+  EEXIST: 'file_parent',
+  EACCES: 'file_not_allowed',
+  EPERM: 'file_not_allowed',
+  ETXTBSY: 'file_not_allowed',
+  EROFS: 'file_read_only',
+  ENAMETOOLONG: 'file_path',
+  ELOOP: 'file_path',
+  ENXIO: 'file_not_regular',
+  ENODEV: 'file_not_regular',
+  ENOSPC: 'disk_full',
+  EDQUOT: 'disk_full',
+};
+
+/** Turns anything thrown by a filesystem call into the error that the caller gets. */
+export function fileFailure(thrown: unknown): WrennError {
+  if (thrown instanceof WrennError) return thrown;
+  const { code } = thrown as NodeJS.ErrnoException;
+  return guestFailure(FAILURES[code ?? ''] ?? 'file_not_usable', thrown);
+}

@@ -1,0 +1,78 @@
+/** The daemon's gRPC server: three services behind the sandbox's token. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import { FilesystemServiceService } from '../gen/ts/wrenn/envd/v1/filesystem.js';
+import { GuestServiceService } from '../gen/ts/wrenn/envd/v1/guest.js';
+import { ProcessServiceService } from '../gen/ts/wrenn/envd/v1/process.js';
+import { ENVD_MESSAGE_BYTES_MAX } from '../lib/guest/contract.js';
+import type { Log } from '../lib/log/log.js';
+import { serve } from '../lib/rpc/service.js';
+import { TokenStore } from './auth.js';
+import type { EnvdConfig } from './config.js';
+import { filesystemHandlers } from './filesystem/filesystem-service.js';
+import { guestHandlers } from './guest/guest-service.js';
+import { Identity } from './guest/identity.js';
+import { PipeStock } from './process/pipe-stock.js';
+import { processHandlers } from './process/process-service.js';
+
+/** Calls at one time on one connection; more than programs may run. */
+const STREAMS_MAX = 512;
+
+/** Starts to serve. @returns the port that it got. */
+export async function startServer(config: EnvdConfig, log: Log): Promise<number> {
+  mkdirSync(config.runDirectory, { recursive: true });
+  const privateDirectory = join(config.runDirectory, 'envd');
+  const tokens = new TokenStore(config.runDirectory);
+  const identity = new Identity(config.runDirectory);
+  const pipes = new PipeStock(privateDirectory, config.busyboxPath);
+  const server = new Server({
+    'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
+    'grpc.max_send_message_length': ENVD_MESSAGE_BYTES_MAX,
+    'grpc.max_concurrent_streams': STREAMS_MAX,
+  });
+
+  const withToken = { log, authenticate: checkToken(tokens) };
+  serve(server, GuestServiceService, guestHandlers({ config, tokens, identity }), {
+    log,
+    authenticate: checkTokenForGuest(tokens),
+  });
+  serve(server, FilesystemServiceService, filesystemHandlers(), withToken);
+  serve(
+    server,
+    ProcessServiceService,
+    processHandlers({
+      pipes,
+      privateDirectory,
+      busyboxPath: config.busyboxPath,
+      sandboxEnvironment: () => identity.environment,
+    }),
+    withToken,
+  );
+
+  const port = await bind(server, `${config.host}:${config.port}`);
+  pipes.prepare();
+  return port;
+}
+
+function checkToken(tokens: TokenStore) {
+  return (_path: string, metadata: Metadata): undefined => {
+    tokens.requireToken(metadata);
+  };
+}
+
+/** GetHealth is open to all; PostInit is until there is a token. */
+function checkTokenForGuest(tokens: TokenStore) {
+  return (path: string, metadata: Metadata): undefined => {
+    if (path !== GuestServiceService.getHealth.path) tokens.requireTokenOrNone(metadata);
+  };
+}
+
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error) reject(error);
+      else resolve(port);
+    });
+  });
+}
