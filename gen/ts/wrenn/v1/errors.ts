@@ -104,5 +104,7 @@ export enum ErrorReason {
   ERROR_REASON_SANDBOX_LOST = 42,
   /** ERROR_REASON_STALE_GENERATION - The command carries an older generation than the agent has seen. */
   ERROR_REASON_STALE_GENERATION = 43,
+  /** ERROR_REASON_OVERLOADED - The server has as much work at once as it takes; try again. */
+  ERROR_REASON_OVERLOADED = 44,
   UNRECOGNIZED = -1,
 }
