@@ -1,0 +1,65 @@
+/** What the reconciler reads: all sandboxes of one host, whoever owns them. */
+import type { Database } from './database.js';
+import { type SandboxRecord, selectSandboxes } from './sandbox.js';
+import { type SandboxRow, toSandboxRecord } from './sandbox-row.js';
+
+/** Rows that one purge deletes. */
+export const PURGE_ROWS_MAX = 1000;
+
+export interface HostSandboxes {
+  /** All that should be on the host, and what is known of the ids that are there. */
+  sandboxes: SandboxRecord[];
+  /** Whether the database knows any sandbox at all; if not it may be the wrong one. */
+  anyKnown: boolean;
+  /** The database's clock. */
+  now: Date;
+}
+
+export class HostSandboxStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** @param observedIds sandboxes that the host has; read after the host was asked. */
+  async read(hostId: string, observedIds: readonly string[]): Promise<HostSandboxes> {
+    return this.#database.query(async (knex) => {
+      const rows = await selectSandboxes(knex)
+        .where((own) => own.where({ host_id: hostId }).whereNot({ state: 'DELETED' }))
+        .orWhereRaw('sandboxes.id = any(?)', [[...observedIds]]);
+      const facts = await knex.raw(
+        'select now() as now, exists (select from sandboxes) as any_known',
+      );
+      const { now, any_known: anyKnown } = facts.rows[0];
+      return { sandboxes: (rows as SandboxRow[]).map(toSandboxRecord), anyKnown, now };
+    });
+  }
+
+  /** Deletes rows in the state DELETED that came into it more than `ageSec` ago. */
+  async purgeDeleted(ageSec: number): Promise<number> {
+    return this.#database.query((knex) =>
+      knex('sandboxes')
+        .whereIn(
+          'id',
+          knex('sandboxes')
+            .where({ state: 'DELETED' })
+            .andWhereRaw('state_at < now() - make_interval(secs => ?)', [ageSec])
+            .limit(PURGE_ROWS_MAX)
+            .select('id'),
+        )
+        .delete(),
+    );
+  }
+
+  /** Runs `work` unless another control plane on this database does; then resolves undefined. */
+  async alone<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return this.#database.transaction(async (transaction) => {
+      const answer = await transaction.raw(
+        'select pg_try_advisory_xact_lock(hashtextextended(?, 0)) as locked',
+        [`wrenn reconciler ${this.#database.schema}`],
+      );
+      return answer.rows[0].locked ? work() : undefined;
+    });
+  }
+}
