@@ -1,10 +1,8 @@
 /** The agent's gRPC server on its Unix socket, which only root can open. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { HostAgentServiceService } from '../gen/ts/wrenn/hostagent/v1/host_agent.js';
-import { Code, WrennError } from '../lib/errors/index.js';
 import type { Log } from '../lib/log/log.js';
 import { serve } from '../lib/rpc/service.js';
 import { createRequestCheck } from '../lib/rpc/validation.js';
@@ -19,14 +17,15 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** Serves on `socketPath`. @throws WrennError when another agent answers there. */
+/** Serves on `socketPath`. */
 export async function startServer(
   socketPath: string,
   handlers: HostAgentHandlers,
   log: Log,
 ): Promise<RunningServer> {
   await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
-  await removeStaleSocket(socketPath);
+  // A killed agent leaves its socket file behind; a living one holds the claim on the folders.
+  await rm(socketPath, { force: true });
   const server = new Server({ 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX });
   // Whoever can open the socket is root on this host.
   serve(server, HostAgentServiceService, handlers, {
@@ -50,29 +49,6 @@ async function bind(server: Server, socketPath: string): Promise<void> {
     process.umask(umask);
   }
   await chmod(socketPath, 0o600);
-}
-
-/** A killed agent leaves its socket file behind; a living one answers on it. */
-async function removeStaleSocket(socketPath: string): Promise<void> {
-  if (await answers(socketPath)) {
-    throw new WrennError(
-      Code.FAILED_PRECONDITION,
-      'HOST_REQUIREMENT',
-      `another host agent is running on ${socketPath}; stop it, or set WRENN_RUN_DIR to another folder`,
-    );
-  }
-  await rm(socketPath, { force: true });
-}
-
-function answers(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
 
 async function shutDown(server: Server): Promise<void> {

@@ -54,6 +54,13 @@ export function hostAgentHandlers({
       complete: manager.complete,
     }),
 
+    watchChanges: async function* (context) {
+      for (let seen = -1; ; ) {
+        seen = await manager.changes.after(seen, context.signal);
+        yield {};
+      }
+    },
+
     pingSandbox: async (_context, { sandboxId }) => toSandboxMessage(await manager.ping(sandboxId)),
 
     exec: async (context, request) =>

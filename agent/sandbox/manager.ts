@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
+import { ChangeCounter } from '../../lib/lifecycle/change-counter.js';
 import { KeyedLock } from '../../lib/lifecycle/keyed-lock.js';
 import { Semaphore } from '../../lib/lifecycle/semaphore.js';
 import type { GuestClient } from '../guest/guest-client.js';
@@ -49,6 +50,8 @@ export class SandboxManager {
   readonly #closing = new AbortController();
   #recovered: Promise<void>;
   #recoveryComplete = false;
+  /** Counts every change of what `list` returns. */
+  readonly changes = new ChangeCounter();
 
   constructor(host: Host) {
     this.#host = host;
@@ -99,6 +102,8 @@ export class SandboxManager {
       } catch (error) {
         if (sandbox.entry.phase !== 'stopping') this.#sandboxes.delete(sandbox.id);
         throw error;
+      } finally {
+        this.changes.bump();
       }
     });
     this.#host.log.info('sandbox running', {
@@ -170,6 +175,7 @@ export class SandboxManager {
       if (sandbox.machine) this.#watch(sandbox);
     }
     this.#recoveryComplete = true;
+    this.changes.bump();
   }
 
   async #ready(signal?: AbortSignal): Promise<void> {
@@ -249,6 +255,7 @@ export class SandboxManager {
       sandbox.entry.phase = 'ended';
       sandbox.entry.endReason = reason;
       this.#host.log.info('sandbox ended', { sandbox_id: sandbox.id, reason });
+      this.changes.bump();
       await this.#finish(sandbox);
     });
   }
@@ -260,6 +267,7 @@ export class SandboxManager {
     await freeSandbox(this.#host, sandbox);
     await this.#host.ledger.remove(sandbox.id);
     this.#sandboxes.delete(sandbox.id);
+    this.changes.bump();
     this.#host.log.info('sandbox destroyed', { sandbox_id: sandbox.id });
   }
 

@@ -5,6 +5,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Reason } from '../../lib/errors/index.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
 import { GuestClient } from '../guest/guest-client.js';
 import type { LedgerContent } from '../ledger/ledger.js';
@@ -57,9 +58,17 @@ async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | u
 async function adopt(host: Host, sandbox: Sandbox): Promise<Sandbox> {
   const { entry } = sandbox;
   const machine = entry.machine && (await host.driver.recover(entry.machine));
-  if (!machine || !entry.slot) return await endLost(host, sandbox);
+  if (!machine || !entry.slot) return await endLost(host, sandbox, 'VMM_EXITED');
   sandbox.machine = machine;
-  await host.network.adopt(entry.slot);
+  try {
+    await host.network.adopt(entry.slot);
+  } catch (error) {
+    host.log.error('network of a recovered sandbox does not stand', {
+      sandbox_id: sandbox.id,
+      error,
+    });
+    return await endLost(host, sandbox, 'SANDBOX_LOST');
+  }
   sandbox.guest = new GuestClient({
     target: machine.guestTarget,
     token: entry.guestToken,
@@ -69,13 +78,13 @@ async function adopt(host: Host, sandbox: Sandbox): Promise<Sandbox> {
   return sandbox;
 }
 
-async function endLost(host: Host, sandbox: Sandbox): Promise<Sandbox> {
+async function endLost(host: Host, sandbox: Sandbox, reason: Reason): Promise<Sandbox> {
   sandbox.entry.phase = 'ended';
-  sandbox.entry.endReason = 'VMM_EXITED';
+  sandbox.entry.endReason = reason;
   await host.ledger.put(sandbox.entry);
   await freeSandbox(host, sandbox);
   await host.ledger.put(sandbox.entry);
-  host.log.warn('machine ended while the agent was away', { sandbox_id: sandbox.id });
+  host.log.warn('sandbox ended while the agent was away', { sandbox_id: sandbox.id, reason });
   return sandbox;
 }
 

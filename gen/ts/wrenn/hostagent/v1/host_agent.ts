@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -112,6 +114,14 @@ export interface ListSandboxesResponse {
    * run. Until then an absent sandbox says nothing.
    */
   complete: boolean;
+}
+
+/** WatchChangesRequest is empty. */
+export interface WatchChangesRequest {
+}
+
+/** WatchChangesResponse says that the list may have changed. */
+export interface WatchChangesResponse {
 }
 
 /** PingSandboxRequest names the sandbox in use. */
@@ -793,6 +803,92 @@ export const ListSandboxesResponse: MessageFns<ListSandboxesResponse> = {
     message.sandboxes = object.sandboxes?.map((e) => Sandbox.fromPartial(e)) || [];
     message.runId = object.runId ?? "";
     message.complete = object.complete ?? false;
+    return message;
+  },
+};
+
+function createBaseWatchChangesRequest(): WatchChangesRequest {
+  return {};
+}
+
+export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
+  encode(_: WatchChangesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchChangesRequest>): WatchChangesRequest {
+    return WatchChangesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchChangesRequest>): WatchChangesRequest {
+    const message = createBaseWatchChangesRequest();
+    return message;
+  },
+};
+
+function createBaseWatchChangesResponse(): WatchChangesResponse {
+  return {};
+}
+
+export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
+  encode(_: WatchChangesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchChangesResponse>): WatchChangesResponse {
+    return WatchChangesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchChangesResponse>): WatchChangesResponse {
+    const message = createBaseWatchChangesResponse();
     return message;
   },
 };
@@ -1754,6 +1850,20 @@ export const HostAgentServiceService = {
       Buffer.from(ListSandboxesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListSandboxesResponse => ListSandboxesResponse.decode(value),
   },
+  /**
+   * WatchChanges sends a message at once and after every change of the list. It
+   * is a hint to list again, so several changes may share one message.
+   */
+  watchChanges: {
+    path: "/wrenn.hostagent.v1.HostAgentService/WatchChanges" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchChangesRequest): Buffer => Buffer.from(WatchChangesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchChangesRequest => WatchChangesRequest.decode(value),
+    responseSerialize: (value: WatchChangesResponse): Buffer =>
+      Buffer.from(WatchChangesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
+  },
   /** PingSandbox starts a sandbox's inactivity timeout anew. */
   pingSandbox: {
     path: "/wrenn.hostagent.v1.HostAgentService/PingSandbox" as const,
@@ -1811,6 +1921,11 @@ export interface HostAgentServiceServer extends UntypedServiceImplementation {
    * and have not been acknowledged by DestroySandbox yet.
    */
   listSandboxes: handleUnaryCall<ListSandboxesRequest, ListSandboxesResponse>;
+  /**
+   * WatchChanges sends a message at once and after every change of the list. It
+   * is a hint to list again, so several changes may share one message.
+   */
+  watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
   /** PingSandbox starts a sandbox's inactivity timeout anew. */
   pingSandbox: handleUnaryCall<PingSandboxRequest, Sandbox>;
   /** Exec runs a program to its end. */
@@ -1889,6 +2004,19 @@ export interface HostAgentServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSandboxesResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * WatchChanges sends a message at once and after every change of the list. It
+   * is a hint to list again, so several changes may share one message.
+   */
+  watchChanges(
+    request: WatchChangesRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchChangesResponse>;
+  watchChanges(
+    request: WatchChangesRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchChangesResponse>;
   /** PingSandbox starts a sandbox's inactivity timeout anew. */
   pingSandbox(
     request: PingSandboxRequest,
