@@ -14,4 +14,6 @@ export interface CallContext<Principal = undefined> {
   /** Id that stands in the log, in error details and in the `x-request-id` header. */
   requestId: string;
   metadata: Metadata;
+  /** Address and port of the other end of the connection; `unknown` on a Unix socket. */
+  peer: string;
 }

@@ -40,7 +40,8 @@ type AnyHandler = (context: CallContext<unknown>, request: unknown) => unknown;
 type RawUnaryCall = Parameters<handleUnaryCall<Buffer, unknown>>[0];
 type RawStreamCall = ServerWritableStream<Buffer, unknown>;
 
-const REQUEST_ID = /^[A-Za-z0-9_.-]{1,64}$/;
+/** Form of a request id that a caller may choose. */
+export const REQUEST_ID = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** Adds a service to a server. */
 export function serve<S extends ServiceShape, Principal>(
@@ -164,6 +165,7 @@ function observe(method: MethodShape, call: RawUnaryCall | RawStreamCall, log: L
       deadline: deadlineOf(call.getDeadline()),
       requestId,
       metadata: call.metadata,
+      peer: call.getPeer(),
     },
     responseMetadata,
     finish: () => callLog.info('call finished', end({ grpc_code: status[status.OK] })),
