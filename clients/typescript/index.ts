@@ -1,0 +1,15 @@
+/**
+ * @wrenn/client: a thin, typed client of Wrenn's public gRPC API. It stands on
+ * the generated stubs and grpc-js alone.
+ */
+export type { ApiKey, CreateApiKeyResponse } from '../../gen/ts/wrenn/v1/api_key.js';
+export type { Session, Team, User } from '../../gen/ts/wrenn/v1/auth.js';
+export { ErrorReason } from '../../gen/ts/wrenn/v1/errors.js';
+export { type Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
+export { DEFAULT_ADDRESS, WrennClient, type WrennClientOptions } from './client.js';
+export type { CallOptions } from './connection.js';
+export { type FieldViolation, WrennApiError } from './error.js';
+export { FILE_BYTES_MAX } from './files.js';
+export type { PageOptions } from './pages.js';
+export type { ExecOptions, ExecResult } from './processes.js';
+export type { CreateSandboxOptions } from './sandboxes.js';
