@@ -1,0 +1,40 @@
+/** How long the gateway waits for a service, by method. A caller may ask for less, not for more. */
+import type { Message } from '@bufbuild/protobuf';
+
+/** Time for a call that no rule below names. */
+const CALL_TIMEOUT_MS = 120_000;
+
+/** A cold boot under software emulation, behind others. */
+const CREATE_SANDBOX_TIMEOUT_MS = 300_000;
+
+/** Time beyond the program's own, for the way there and back. */
+const EXEC_SLACK_MS = 100_000;
+const EXEC_TIMEOUT_SEC_DEFAULT = 30;
+const EXEC_TIMEOUT_SEC_MAX = 3600;
+
+const BY_METHOD: Record<string, (request: Message) => number> = {
+  '/wrenn.v1.SandboxService/CreateSandbox': () => CREATE_SANDBOX_TIMEOUT_MS,
+  '/wrenn.v1.ProcessService/Exec': execTimeoutMs,
+};
+
+/** Time after which a call is given up. */
+export function timeoutMsOf(
+  rpcPath: string,
+  request: Message,
+  callerTimeoutMs: number | undefined,
+): number {
+  const methodTimeoutMs = BY_METHOD[rpcPath]?.(request) ?? CALL_TIMEOUT_MS;
+  return Math.min(methodTimeoutMs, callerTimeoutMs ?? methodTimeoutMs);
+}
+
+/** Whether calls of a method may last so long that they would keep others from their connection. */
+export function isLongCall(rpcPath: string): boolean {
+  return rpcPath in BY_METHOD;
+}
+
+function execTimeoutMs(request: Message): number {
+  const { timeoutSec } = request as Message & { timeoutSec?: unknown };
+  const seconds = typeof timeoutSec === 'number' && timeoutSec > 0 ? timeoutSec : undefined;
+  const bounded = Math.min(seconds ?? EXEC_TIMEOUT_SEC_DEFAULT, EXEC_TIMEOUT_SEC_MAX);
+  return bounded * 1000 + EXEC_SLACK_MS;
+}

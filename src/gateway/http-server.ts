@@ -1,0 +1,102 @@
+/**
+ * The HTTP/1.1 server below the gateway: its limits on connections, headers and
+ * time, its answers to what is not HTTP, and its orderly end.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { type GatewayLimits, HEADER_BYTES_MAX, HEADER_PAIRS_MAX } from './limits.js';
+
+export type RequestHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  invite: () => void,
+) => void;
+
+/** Status for what Node reports before there is a request. */
+const STATUS_BY_ERROR_CODE: Record<string, number> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+const BAD_REQUEST = 400;
+
+/** Makes a server that does not listen yet. */
+export function createHttpServer(handler: RequestHandler, limits: GatewayLimits): Server {
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: limits.connectionCheckIntervalMs,
+  });
+  server.maxConnections = limits.connectionsMax;
+  // Node drops what is over this without a word; the gateway refuses before it comes to that.
+  server.maxHeadersCount = 2 * HEADER_PAIRS_MAX;
+  server.on('request', (request, response) => handler(request, response, () => undefined));
+  server.on('checkContinue', (request, response: ServerResponse) =>
+    handler(request, response, () => response.writeContinue()),
+  );
+  server.on('clientError', answerClientError);
+  return server;
+}
+
+/**
+ * Listens on `host:port` or `unix:/path`.
+ * @returns the address in the same form, with the port that was chosen for 0.
+ */
+export async function listen(server: Server, address: string): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(toListenOptions(address), () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address();
+  return typeof bound === 'string' || bound === null ? address : formatAddress(bound);
+}
+
+/** Stops listening, lets requests in flight end, and closes what is left after a while. */
+export async function closeHttpServer(server: Server, timeoutMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(timer);
+}
+
+function toListenOptions(address: string): { path: string } | { host: string; port: number } {
+  if (address.startsWith('unix:')) return { path: address.slice('unix:'.length) };
+  const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(address) ?? [];
+  if (host === '') throw new Error(`${address} is no host:port and no unix:/path`);
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+}
+
+function formatAddress({ address, family, port }: AddressInfo): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const httpStatus = STATUS_BY_ERROR_CODE[error.code ?? ''] ?? BAD_REQUEST;
+  const body = JSON.stringify({ code: 3, message: STATUS_CODES[httpStatus], details: [] });
+  socket.end(
+    [
+      `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus]}`,
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'x-content-type-options: nosniff',
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

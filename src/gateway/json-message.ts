@@ -1,0 +1,77 @@
+/**
+ * A JSON value into a message, by the proto3 JSON mapping, strictly: unknown
+ * fields and wrong types are refused, and the error names the field.
+ */
+import {
+  type DescMessage,
+  fromJson,
+  type JsonValue,
+  type Message,
+  mergeFromJson,
+  type Registry,
+} from '@bufbuild/protobuf';
+import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
+import { findField } from './field-path.js';
+import { JSON_DEPTH_MAX } from './limits.js';
+import { findInexactNumber } from './strict-numbers.js';
+
+const FIELD_NAME_LENGTH_MAX = 128;
+
+/** Merges a JSON value into a message; throws INVALID_ARGUMENT with the given reason. */
+export function mergeJson(
+  descriptor: DescMessage,
+  message: Message,
+  json: JsonValue,
+  options: { registry: Registry; reason: Reason },
+): void {
+  const inexact = findInexactNumber(descriptor, json);
+  if (inexact) throw refusal(descriptor, inexact.field, inexact.description, options.reason);
+  try {
+    mergeFromJson(descriptor, message, json, jsonOptions(options.registry));
+  } catch (cause) {
+    const field = failingField(descriptor, json, options.registry);
+    throw refusal(descriptor, field, describe(cause), options.reason);
+  }
+}
+
+/**
+ * Path of the field that cannot be read, found by reading each one alone: the
+ * library's errors do not always name it. Empty when no single field is at fault.
+ */
+function failingField(descriptor: DescMessage, json: JsonValue, registry: Registry): string {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return '';
+  for (const [name, value] of Object.entries(json)) {
+    const field = findField(descriptor, name);
+    if (!field) return name.slice(0, FIELD_NAME_LENGTH_MAX);
+    try {
+      fromJson(descriptor, { [field.name]: value }, jsonOptions(registry));
+    } catch {
+      const inner =
+        field.fieldKind === 'message' ? failingField(field.message, value, registry) : '';
+      return inner ? `${field.name}.${inner}` : field.name;
+    }
+  }
+  return '';
+}
+
+function jsonOptions(registry: Registry) {
+  return { registry, recursionLimit: JSON_DEPTH_MAX };
+}
+
+function describe(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const unknownKey = / is unknown$/.test(message);
+  return unknownKey ? 'no such field' : message.slice(0, 2 * FIELD_NAME_LENGTH_MAX);
+}
+
+function refusal(
+  descriptor: DescMessage,
+  field: string,
+  description: string,
+  reason: Reason,
+): WrennError {
+  const place = field === '' ? '' : `${field}: `;
+  const message = `the request is not a valid ${descriptor.name}: ${place}${description}`;
+  const violations = field === '' ? [] : [{ field, description, rule: 'json' }];
+  return new WrennError(Code.INVALID_ARGUMENT, reason, message, { violations });
+}

@@ -1,0 +1,71 @@
+/** Every bound of the gateway. docs/errors.md says what a caller sees beyond each. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Largest encoded message that the services take; grpc-js has the same default. */
+export const MESSAGE_BYTES_MAX = 4 * MIB;
+
+/** Largest answer of a service: what Exec returns may hold its output twice, as bytes and as text. */
+export const RESPONSE_MESSAGE_BYTES_MAX = 8 * MIB;
+
+/** Deepest nesting of objects and arrays in a JSON body. */
+export const JSON_DEPTH_MAX = 64;
+
+/** Most parts in a form, and most names in a query. */
+export const PARAMETERS_MAX = 64;
+
+/** Deepest field path (`a.b.c`) in a query or form. */
+export const FIELD_PATH_DEPTH_MAX = 8;
+
+/** Header fields of one request, and their total size with the request line. */
+export const HEADER_PAIRS_MAX = 64;
+export const HEADER_BYTES_MAX = 16 * KIB;
+
+/** Time a client has to present its upload once it has been refused. */
+export const REFUSED_BODY_LINGER_MS = 2_000;
+/** Bytes of a refused upload that are read and dropped, so that the client sees the answer. */
+export const REFUSED_BODY_BYTES_MAX = 16 * MIB;
+
+/** Time that /readyz gives the services to answer. */
+export const READINESS_TIMEOUT_MS = 2_000;
+
+/** Limits that a deployment or a test may set. */
+export interface GatewayLimits {
+  /** Connections at once; further ones are closed when they are accepted. */
+  connectionsMax: number;
+  /** Requests at once over all connections. */
+  requestsMax: number;
+  /** Bytes of request bodies held at once over all requests. */
+  bufferedBodyBytesMax: number;
+  /** Body of a JSON request whose message has no bytes field. */
+  jsonBodyBytesMax: number;
+  /** Body of a JSON request whose message has one: base64 makes four bytes out of three. */
+  jsonBodyWithBytesMax: number;
+  /** Body of a form. */
+  formBodyBytesMax: number;
+  /** Time for the headers of a request to arrive. */
+  headersTimeoutMs: number;
+  /** Time for a whole request to arrive. */
+  requestTimeoutMs: number;
+  /** How often both are looked at. */
+  connectionCheckIntervalMs: number;
+  /** Time that an idle connection stays open. */
+  keepAliveTimeoutMs: number;
+  /** Time that requests in flight have to end after `close`. */
+  closeTimeoutMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  connectionsMax: 1024,
+  requestsMax: 1024,
+  bufferedBodyBytesMax: 256 * MIB,
+  jsonBodyBytesMax: 1 * MIB,
+  jsonBodyWithBytesMax: 6 * MIB,
+  formBodyBytesMax: MESSAGE_BYTES_MAX + 64 * KIB,
+  headersTimeoutMs: 15_000,
+  requestTimeoutMs: 120_000,
+  connectionCheckIntervalMs: 5_000,
+  keepAliveTimeoutMs: 30_000,
+  closeTimeoutMs: 10_000,
+};

@@ -1,0 +1,81 @@
+/**
+ * The gRPC client behind the gateway. It knows every method of the descriptor
+ * set by name and carries requests and answers as bytes, so it needs no stubs.
+ */
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  type Metadata,
+  type MethodDefinition,
+} from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { isLongCall } from './deadlines.js';
+import { MESSAGE_BYTES_MAX, RESPONSE_MESSAGE_BYTES_MAX } from './limits.js';
+
+export interface UpstreamCallOptions {
+  metadata: Metadata;
+  timeoutMs: number;
+  /** Cancels the call when it aborts. */
+  signal: AbortSignal;
+}
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_receive_message_length': RESPONSE_MESSAGE_BYTES_MAX,
+  // Two channels to one target share a connection unless they are told not to.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+export class Upstream {
+  readonly #methods: Map<string, MethodDefinition<unknown, unknown>>;
+  readonly #shortCalls: Client;
+  /** Apart, so that many long calls do not take all streams of the connection. */
+  readonly #longCalls: Client;
+
+  constructor(descriptorSet: Buffer, target: string, credentials: ChannelCredentials) {
+    this.#methods = loadMethods(descriptorSet);
+    this.#shortCalls = new Client(target, credentials, CHANNEL_OPTIONS);
+    this.#longCalls = new Client(target, credentials, CHANNEL_OPTIONS);
+  }
+
+  /** Calls a unary method; rejects with the ServiceError of grpc-js. */
+  call(rpcPath: string, request: Uint8Array, options: UpstreamCallOptions): Promise<Buffer> {
+    const method = this.#methods.get(rpcPath);
+    if (!method) throw new Error(`the descriptor set has no method ${rpcPath}`);
+    const client = isLongCall(rpcPath) ? this.#longCalls : this.#shortCalls;
+    return new Promise((resolve, reject) => {
+      options.signal.throwIfAborted();
+      const call = client.makeUnaryRequest(
+        method.path,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.from(request.buffer, request.byteOffset, request.byteLength),
+        options.metadata,
+        { deadline: Date.now() + options.timeoutMs },
+        (error, response) => {
+          options.signal.removeEventListener('abort', cancel);
+          if (error) reject(error);
+          else resolve(response as Buffer);
+        },
+      );
+      const cancel = () => call.cancel();
+      options.signal.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  close(): void {
+    this.#shortCalls.close();
+    this.#longCalls.close();
+  }
+}
+
+function loadMethods(descriptorSet: Buffer): Map<string, MethodDefinition<unknown, unknown>> {
+  const definitions = Object.values(loadFileDescriptorSetFromBuffer(descriptorSet));
+  const services = definitions.filter((definition) => !('format' in definition));
+  const methods = services.flatMap((service) => Object.values(service)) as MethodDefinition<
+    unknown,
+    unknown
+  >[];
+  return new Map(methods.map((method) => [method.path, method]));
+}
