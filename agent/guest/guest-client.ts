@@ -1,0 +1,200 @@
+/**
+ * The agent's client of one sandbox's guest daemon. The guest is hostile: it may
+ * be silent, endless, or lie, and none of it may harm the agent or pass
+ * unchecked to a caller.
+ */
+import { Code, WrennError } from '../../lib/errors/index.js';
+import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
+import type { Log } from '../../lib/log/log.js';
+import type { ClientCallOptions } from '../../lib/rpc/client.js';
+import { CommandEvents, type CommandResult } from './command-result.js';
+import { createConnection, type GuestConnection } from './guest-connection.js';
+import { contractBroken, fromGuest, guestUnreachable, printable } from './guest-error.js';
+import { untilReady } from './readiness.js';
+
+/** Time limit of PostInit; it may wait for the beginning of a second to set the clock. */
+export const POST_INIT_TIMEOUT_MS = 30_000;
+/** Time limit of a read or a write. */
+export const FILE_TIMEOUT_MS = 60_000;
+/** Time beyond a command's own limit after which the guest is given up. */
+export const EXEC_SLACK_MS = 10_000;
+
+const STEP_NAME = /^[a-z_]{1,32}$/;
+const NS_PER_MS = 1_000_000n;
+
+export interface GuestClientOptions {
+  /** gRPC target of the daemon, such as `10.192.0.3:49983` or `unix:/run/…`. */
+  target: string;
+  /** Token of the sandbox; PostInit puts it in force. */
+  token: string;
+  log: Log;
+}
+
+export interface GuestIdentity {
+  sandboxId: string;
+  templateId: string;
+  /** Environment variables of every program. */
+  env: Record<string, string>;
+}
+
+export interface GuestCommand {
+  cmd: string;
+  args: string[];
+  /** Seconds after which the program is killed. */
+  timeoutSec: number;
+  env: Record<string, string>;
+  /** Empty for the user's home. */
+  cwd: string;
+  /** Empty for root. */
+  user: string;
+  stdin: Buffer;
+}
+
+export interface GuestFileWrite {
+  path: string;
+  content: Buffer;
+  /** Owner of a new file; empty for root. */
+  user: string;
+  /** Permission bits; 0 keeps a file's own. */
+  mode: number;
+}
+
+export interface GuestFileRead {
+  path: string;
+  sizeBytesMax: number;
+}
+
+export class GuestClient {
+  readonly #target: string;
+  readonly #token: string;
+  readonly #log: Log;
+  #connection: GuestConnection | undefined;
+  #closed = false;
+
+  /** Does not connect yet. */
+  constructor({ target, token, log }: GuestClientOptions) {
+    this.#target = target;
+    this.#token = token;
+    this.#log = log;
+  }
+
+  /**
+   * Waits until the daemon answers.
+   * @throws WrennError GUEST_UNREACHABLE when it does not in time; the signal's reason when that aborts.
+   */
+  async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    const { connection, tries } = await untilReady(this.#target, timeoutMs, signal);
+    if (this.#closed) {
+      connection.close();
+      throw closedError();
+    }
+    this.#connection?.close();
+    this.#connection = connection;
+    const durationMs = Math.round(performance.now() - startedAt);
+    this.#log.debug('guest daemon answers', { tries, duration_ms: durationMs });
+  }
+
+  /**
+   * Makes the guest the sandbox: token, name, variables, clock.
+   * @throws WrennError GUEST_UNREACHABLE, naming the step that failed.
+   */
+  async postInit(identity: GuestIdentity, signal: AbortSignal): Promise<void> {
+    const request = {
+      ...identity,
+      token: this.#token,
+      wallClockNs: BigInt(Date.now()) * NS_PER_MS,
+    };
+    const { steps } = await this.#call(signal, ({ guest }) =>
+      guest.postInit(request, this.#options(POST_INIT_TIMEOUT_MS, signal)),
+    );
+    const failed = steps.find(({ error }) => error !== '');
+    if (!failed) return;
+    const step = STEP_NAME.test(failed.name) ? failed.name : 'unknown';
+    throw guestUnreachable(
+      `the guest could not be initialized: step ${step} failed`,
+      new Error(`guest step ${step}: ${printable(failed.error)}`),
+    );
+  }
+
+  /**
+   * Runs a program to its end.
+   * @returns what it printed, the first MiB of each output, and how it ended.
+   * @throws WrennError COMMAND_TIMEOUT, COMMAND_NOT_FOUND, COMMAND_NOT_STARTED or GUEST_UNREACHABLE.
+   */
+  async exec(command: GuestCommand, signal: AbortSignal): Promise<CommandResult> {
+    const { cmd, args, env, cwd, user, stdin, timeoutSec } = command;
+    const timeoutMs = timeoutSec * 1_000;
+    const events = new CommandEvents();
+    await this.#call(signal, async ({ processes }) => {
+      const request = { cmd, args, env, cwd, user, stdin, timeoutMs };
+      const options = this.#options(timeoutMs + EXEC_SLACK_MS, signal);
+      for await (const event of processes.start(request, options)) events.add(event);
+    });
+    const result = events.result();
+    if (events.timedOut) throw commandTimeout(timeoutSec);
+    return result;
+  }
+
+  /**
+   * Writes a whole file.
+   * @throws WrennError FILE_NOT_USABLE, GUEST_DISK_FULL or GUEST_UNREACHABLE.
+   */
+  async writeFile(file: GuestFileWrite, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+    const { path, content, user, mode } = file;
+    await this.#call(signal, ({ files }) =>
+      files.writeFile({ path, content, user, mode }, this.#options(FILE_TIMEOUT_MS, signal)),
+    );
+    return { sizeBytes: content.length };
+  }
+
+  /**
+   * Reads a whole file.
+   * @throws WrennError FILE_NOT_FOUND, FILE_NOT_USABLE, FILE_TOO_LARGE or GUEST_UNREACHABLE.
+   */
+  async readFile(file: GuestFileRead, signal: AbortSignal): Promise<{ content: Buffer }> {
+    const { path, sizeBytesMax } = file;
+    const { content } = await this.#call(signal, ({ files }) =>
+      files.readFile({ path, sizeBytesMax }, this.#options(FILE_TIMEOUT_MS, signal)),
+    );
+    if (content.length > sizeBytesMax) throw contractBroken('a file above the size asked for');
+    return { content };
+  }
+
+  /** Ends the connection and all calls on it. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  async #call<T>(
+    signal: AbortSignal,
+    call: (connection: GuestConnection) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closed) throw closedError();
+    this.#connection ??= createConnection(this.#target);
+    try {
+      return await call(this.#connection);
+    } catch (error) {
+      throw fromGuest(error, signal);
+    }
+  }
+
+  #options(timeoutMs: number, signal: AbortSignal): ClientCallOptions {
+    return { timeoutMs, signal, metadata: { [ENVD_TOKEN_KEY]: this.#token } };
+  }
+}
+
+function closedError(): WrennError {
+  return guestUnreachable('the sandbox is being stopped');
+}
+
+function commandTimeout(timeoutSec: number): WrennError {
+  return new WrennError(
+    Code.DEADLINE_EXCEEDED,
+    'COMMAND_TIMEOUT',
+    `the program ran longer than ${timeoutSec} s and was killed`,
+    { metadata: { timeout_sec: String(timeoutSec) } },
+  );
+}

@@ -1,0 +1,52 @@
+/**
+ * Errors of calls into a guest. A guest is not trusted: what it says about an
+ * error is looked up in our own table (lib/guest), and its words reach only the
+ * operator's log, as a short line of printable characters.
+ */
+import { Code, WrennError } from '../../lib/errors/index.js';
+import { guestFailure, readGuestFailure } from '../../lib/guest/guest-failure.js';
+
+/** Characters of a guest's own words that are kept for the operator. */
+const WORDS_LENGTH_MAX = 200;
+
+/** An error in our own words; one with this reason that came over the wire is no instance. */
+class GuestUnreachable extends WrennError {}
+
+/** The guest daemon does not answer, or not as its contract says. */
+export function guestUnreachable(message: string, cause?: unknown): WrennError {
+  return new GuestUnreachable(Code.UNAVAILABLE, 'GUEST_UNREACHABLE', message, { cause });
+}
+
+/** The guest broke the contract; `what` is our own text. */
+export function contractBroken(what: string): WrennError {
+  return guestUnreachable(
+    'the guest daemon did not answer as its contract says',
+    new Error(`guest broke the contract: ${what}`),
+  );
+}
+
+/**
+ * What the caller gets when a call into a guest has failed: the reason of its
+ * own signal if that aborted, a failure that a guest may report, else
+ * GUEST_UNREACHABLE.
+ */
+export function fromGuest(thrown: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (thrown instanceof GuestUnreachable) return thrown;
+  const error = WrennError.from(thrown);
+  const failure = readGuestFailure(error);
+  if (failure) return guestFailure(failure);
+  const cause = new Error(`guest call failed: ${Code[error.code]}: ${printable(wordsOf(error))}`);
+  return guestUnreachable('the guest daemon did not answer', cause);
+}
+
+/** A guest's words, fit for a log. */
+export function printable(words: string): string {
+  return words.slice(0, WORDS_LENGTH_MAX).replace(/[^\x20-\x7e]/g, '?');
+}
+
+function wordsOf(error: WrennError): string {
+  // What is no gRPC status at all has its own words underneath.
+  if (error.code === Code.INTERNAL && error.cause instanceof Error) return error.cause.message;
+  return error.message;
+}

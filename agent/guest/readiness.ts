@@ -1,0 +1,99 @@
+/**
+ * Waits for a guest that boots. A first packet that is lost must not cost the
+ * seconds after which TCP would send it again, so each try is a connection of
+ * its own with a short time limit.
+ */
+import { connect } from 'node:net';
+import { delay } from '../../lib/lifecycle/delay.js';
+import { createConnection, type GuestConnection } from './guest-connection.js';
+import { fromGuest, guestUnreachable } from './guest-error.js';
+
+/** Time limit for opening a connection. Within one host that takes microseconds. */
+const CONNECT_TIMEOUT_MS = 250;
+const PAUSE_MS = 100;
+/** Time limit of the first health check; an emulated guest compiles its handlers during it. */
+const CHECK_TIMEOUT_MS = 2_000;
+const CHECK_TIMEOUT_MS_MAX = 10_000;
+
+export interface Ready {
+  connection: GuestConnection;
+  /** How often it was tried. */
+  tries: number;
+}
+
+/**
+ * Waits until the daemon answers a health check.
+ * @returns the connection on which it did.
+ * @throws WrennError GUEST_UNREACHABLE when the time is over; the signal's reason when it aborts.
+ */
+export async function untilReady(
+  target: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Ready> {
+  const endsAt = performance.now() + timeoutMs;
+  let checkTimeoutMs = CHECK_TIMEOUT_MS;
+  let last: unknown;
+  for (let tries = 1; performance.now() < endsAt; tries += 1) {
+    signal.throwIfAborted();
+    try {
+      await probe(target, signal);
+      const timeLeftMs = endsAt - performance.now();
+      const limitMs = Math.max(PAUSE_MS, Math.min(checkTimeoutMs, timeLeftMs));
+      return { connection: await check(target, limitMs, signal), tries };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      last = error;
+      // It listens but is slow: give the next check more time.
+      if (!(error instanceof NotListening)) {
+        checkTimeoutMs = Math.min(checkTimeoutMs * 2, CHECK_TIMEOUT_MS_MAX);
+      }
+    }
+    await delay(PAUSE_MS, signal);
+  }
+  throw guestUnreachable(`the guest daemon did not answer within ${timeoutMs / 1_000} s`, last);
+}
+
+class NotListening extends Error {
+  override readonly name = 'NotListening';
+}
+
+/** Opens a plain connection and closes it again. */
+function probe(target: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(addressOf(target));
+    const end = (error?: Error) => {
+      signal.removeEventListener('abort', abort);
+      socket.destroy();
+      if (error) reject(new NotListening(error.message, { cause: error }));
+      else resolve();
+    };
+    const abort = () => end(new Error('aborted'));
+    signal.addEventListener('abort', abort, { once: true });
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(new Error('no answer to the connection')));
+    socket.once('connect', () => end());
+    socket.on('error', end);
+  });
+}
+
+async function check(
+  target: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<GuestConnection> {
+  const connection = createConnection(target);
+  try {
+    await connection.guest.getHealth({}, { timeoutMs, signal });
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw fromGuest(error, signal);
+  }
+}
+
+/** `10.1.2.3:49983` or `unix:/path` as Node's net takes it. */
+function addressOf(target: string): { path: string } | { host: string; port: number } {
+  if (target.startsWith('unix:')) return { path: target.slice('unix:'.length) };
+  const separator = target.lastIndexOf(':');
+  return { host: target.slice(0, separator), port: Number(target.slice(separator + 1)) };
+}
