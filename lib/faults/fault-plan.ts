@@ -1,0 +1,85 @@
+/**
+ * What the fakes of VMM, network and root disk do wrong, and when. They tell
+ * the plan each step that they reach; a test that wants to see every failure
+ * loops over FAULT_STEPS.
+ */
+import { delay } from '../lifecycle/delay.js';
+
+/** Every step, in the order in which a sandbox's life reaches them. */
+export const FAULT_STEPS = [
+  'network.acquire',
+  'network.acquire.recorded',
+  'rootfs.create',
+  'driver.boot',
+  'driver.boot.recorded',
+  'driver.boot.started',
+  'guest.health',
+  'guest.post_init',
+  'guest.start',
+  'guest.write_file',
+  'guest.read_file',
+  'driver.recover',
+  'network.adopt',
+  'driver.destroy',
+  'driver.discard',
+  'rootfs.destroy',
+  'network.release',
+  'driver.sweep',
+  'network.sweep',
+] as const;
+
+export type FaultStep = (typeof FAULT_STEPS)[number];
+
+/** What a step throws for which the test names no error. */
+export class InjectedFault extends Error {
+  override readonly name = 'InjectedFault';
+
+  constructor(step: FaultStep) {
+    super(`injected fault at ${step}`);
+  }
+}
+
+interface Fault {
+  delayMs: number;
+  error: unknown;
+}
+
+export class FaultPlan {
+  readonly #faults = new Map<FaultStep, Fault[]>();
+  readonly #reached = new Map<FaultStep, number>();
+
+  /** Makes the step fail when it is next reached and has no fault yet; repeated calls add up. */
+  failNext(step: FaultStep, error: unknown = new InjectedFault(step)): void {
+    this.#add(step, { delayMs: 0, error });
+  }
+
+  /** Makes the step take longer when it is next reached; repeated calls add up. */
+  delayNext(step: FaultStep, delayMs: number): void {
+    this.#add(step, { delayMs, error: undefined });
+  }
+
+  /** Faults that no step has taken yet. */
+  get pending(): FaultStep[] {
+    return [...this.#faults].flatMap(([step, faults]) => faults.map(() => step));
+  }
+
+  /** How often the step has been reached. */
+  timesReached(step: FaultStep): number {
+    return this.#reached.get(step) ?? 0;
+  }
+
+  /** Called by a fake at each of its steps: waits, throws, or does nothing, as planned. */
+  async reach(step: FaultStep, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#reached.set(step, this.timesReached(step) + 1);
+    const fault = this.#faults.get(step)?.shift();
+    if (!fault) return;
+    if (this.#faults.get(step)?.length === 0) this.#faults.delete(step);
+    if (fault.delayMs > 0) await delay(fault.delayMs, signal);
+    if (fault.error !== undefined) throw fault.error;
+  }
+
+  #add(step: FaultStep, fault: Fault): void {
+    this.#faults.set(step, [...(this.#faults.get(step) ?? []), fault]);
+  }
+}
