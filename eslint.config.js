@@ -16,7 +16,7 @@ const TEST_FILES = ['test/**/*.ts', '**/*.test.ts'];
 const CHILD_PROCESS_OWNERS = [
   'lib/process/**',
   'lib/postgres/**',
-  'agent/vmm/qemu/**',
+  'agent/vmm/launch/**',
   'envd/process/**',
   'cli/up/**',
   'cli/demo/**',

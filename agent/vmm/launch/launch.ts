@@ -1,0 +1,49 @@
+/**
+ * Starts a VMM process: confined (confinement.ts), in a session of its own and
+ * without any pipe to the agent, so that it outlives whoever started it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { type Confinement, confinedCommand } from './confinement.js';
+import type { MessagePipe } from './message-pipe.js';
+import { identifyProcess, type ProcessIdentity } from './process-table.js';
+
+/** What the launcher's programs and the VMM see; nothing of the agent's environment. */
+const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
+
+export interface LaunchedProcess extends ProcessIdentity {
+  /** How it ended, such as `exit code 1`; resolves when it has. */
+  ended: Promise<string>;
+}
+
+/**
+ * Starts `program` (an absolute path, then its arguments).
+ * @param messages becomes its standard error, and that of each step before it.
+ * @throws Error when it cannot be started, or ends at once.
+ */
+export async function launch(
+  program: readonly string[],
+  confinement: Confinement,
+  messages: MessagePipe,
+): Promise<LaunchedProcess> {
+  const [command = '', ...args] = confinedCommand(confinement, program);
+  const child = spawn(command, args, {
+    cwd: '/',
+    detached: true,
+    env: ENVIRONMENT,
+    stdio: ['ignore', 'ignore', 'ignore', messages.fd],
+  });
+  const ended = endOf(child);
+  child.unref();
+  const identity = child.pid === undefined ? undefined : await identifyProcess(child.pid);
+  if (!identity) throw new Error(`the VMM process ended at once: ${await ended}`);
+  return { ...identity, ended };
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) =>
+      resolve(signal ? `killed by ${signal}` : `exit code ${code}`),
+    );
+  });
+}
