@@ -7,9 +7,9 @@ import {
   create,
   type DescField,
   type DescMessage,
-  type FileRegistry,
   type JsonObject,
   type Message,
+  type Registry,
   toBinary,
 } from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
@@ -32,7 +32,7 @@ export function bindRequest(
   { route, variables }: RouteMatch,
   query: string,
   body: ParsedBody,
-  registry: FileRegistry,
+  registry: Registry,
 ): BoundRequest {
   const { input } = route;
   const message = create(input);
@@ -58,7 +58,7 @@ function mergeBody(
   message: Message,
   body: ParsedBody,
   bodyField: DescField | undefined,
-  registry: FileRegistry,
+  registry: Registry,
 ): void {
   if (body.kind === 'json') {
     const json = bodyField ? { [bodyField.name]: body.json } : body.json;

@@ -4,7 +4,7 @@
  * an answer; nothing that a client sends ends the process.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FileRegistry } from '@bufbuild/protobuf';
+import type { Registry } from '@bufbuild/protobuf';
 import { Code, fromStatus, WrennError } from '../../lib/errors/index.js';
 import type { Log } from '../../lib/log/log.js';
 import type { Admission, AdmittedRequest } from './admission.js';
@@ -22,7 +22,8 @@ import type { Upstream } from './upstream.js';
 
 /** What every request needs. */
 export interface Gateway {
-  registry: FileRegistry;
+  /** The types that JSON may name. */
+  registry: Registry;
   routes: RouteTable;
   upstream: Upstream;
   admission: Admission;

@@ -3,6 +3,7 @@
  * fields and wrong types are refused, and the error names the field.
  */
 import {
+  createRegistry,
   type DescMessage,
   fromJson,
   type JsonValue,
@@ -16,6 +17,14 @@ import { JSON_DEPTH_MAX } from './limits.js';
 import { findInexactNumber } from './strict-numbers.js';
 
 const FIELD_NAME_LENGTH_MAX = 128;
+
+/**
+ * The types that JSON may name. Extensions are not among them: the library
+ * would pass over one in silence that belongs to another message.
+ */
+export function withoutExtensions(registry: Registry): Registry {
+  return createRegistry(...[...registry].filter(({ kind }) => kind === 'message'));
+}
 
 /** Merges a JSON value into a message; throws INVALID_ARGUMENT with the given reason. */
 export function mergeJson(

@@ -9,6 +9,7 @@ import { descriptors } from '../../lib/rpc/descriptors.js';
 import { Admission } from './admission.js';
 import { handleRequest } from './handle-request.js';
 import { closeHttpServer, createHttpServer, listen } from './http-server.js';
+import { withoutExtensions } from './json-message.js';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.js';
 import { buildRouteTable } from './route-table.js';
 import { Upstream } from './upstream.js';
@@ -39,7 +40,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const routes = buildRouteTable(registry, PUBLIC_PACKAGE);
   const upstream = new Upstream(bytes, options.target, options.credentials);
   const admission = new Admission(limits);
-  const gateway = { registry, routes, upstream, admission, limits, log: options.log };
+  const gateway = {
+    registry: withoutExtensions(registry),
+    routes,
+    upstream,
+    admission,
+    limits,
+    log: options.log,
+  };
   const server = createHttpServer(
     (request, response, invite) => void handleRequest(gateway, request, response, invite),
     limits,

@@ -7,7 +7,7 @@ import type { PathTemplate, Segment } from './path-template.js';
 
 export type TemplateRelation = 'disjoint' | 'narrower' | 'wider' | 'same' | 'crossing';
 
-/** How the paths of `a` relate to those of `b`. */
+/** How `a` relates to `b`: the narrower one is meant where both match, and a verb narrows, too. */
 export function relate(a: PathTemplate, b: PathTemplate): TemplateRelation {
   const relation = relateSegments(a.segments, b.segments);
   if (relation === 'disjoint' || a.verb === b.verb) return relation;
