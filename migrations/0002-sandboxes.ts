@@ -47,7 +47,7 @@ export async function up(knex: Knex): Promise<void> {
     table.index(['team_id', 'created_at', 'id'], 'sandboxes_page', {
       predicate: knex.whereRaw(`state <> 'DELETED'`),
     });
-    table.index(['host_id'], 'sandboxes_host', { predicate: knex.whereRaw(`state <> 'DELETED'`) });
+    table.index(['host_id'], 'sandboxes_host');
     table.index(['state_at'], 'sandboxes_purge', { predicate: knex.whereRaw(`state = 'DELETED'`) });
   });
 

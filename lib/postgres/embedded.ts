@@ -2,9 +2,6 @@
  * A Postgres of our own: started as a child on a Unix socket that only its
  * owner can open, started again when it dies, and ended with this process
  * whatever ends that.
- *
- *     <directory>/data    its data
- *     <directory>/owner   the process that runs it
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { Code, WrennError } from '../errors/index.js';
+import { type Claim, claimDirectory } from '../lifecycle/claim.js';
 import { delay, retry } from '../lifecycle/delay.js';
 import type { Log } from '../log/log.js';
 import { locateBinaries, type PostgresBinaries } from './binaries.js';
@@ -24,7 +22,7 @@ import {
   POSTGRES_DATABASE,
   POSTGRES_USER,
 } from './data-directory.js';
-import { claimDirectory, endLeftovers, releaseDirectory } from './owner.js';
+import { endLeftovers } from './leftovers.js';
 
 /** Time until the server takes connections; it may have to replay its log after a crash. */
 export const READY_TIMEOUT_MS = 60_000;
@@ -67,12 +65,14 @@ export class EmbeddedPostgres {
   readonly connection: PostgresConnection;
   readonly #options: EmbeddedPostgresOptions;
   readonly #binaries: PostgresBinaries;
+  readonly #claim: Claim;
   #child: ChildProcess | undefined;
   readonly #stopping = new AbortController();
 
-  private constructor(options: EmbeddedPostgresOptions, binaries: PostgresBinaries) {
+  private constructor(options: EmbeddedPostgresOptions, binaries: PostgresBinaries, claim: Claim) {
     this.#options = options;
     this.#binaries = binaries;
+    this.#claim = claim;
     this.connection = {
       host: options.socketDirectory,
       port: PORT,
@@ -91,15 +91,15 @@ export class EmbeddedPostgres {
     const binaries = await locateBinaries();
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
     await mkdir(options.socketDirectory, { recursive: true, mode: 0o700 });
-    await claimDirectory(options.directory);
+    const claim = await claimDirectory('database', options.directory);
     try {
       await endLeftovers(dataDirectoryIn(options.directory));
       await initializeDataDirectory(options.directory, binaries);
-      const server = new EmbeddedPostgres(options, binaries);
+      const server = new EmbeddedPostgres(options, binaries, claim);
       await server.#launch();
       return server;
     } catch (error) {
-      await releaseDirectory(options.directory);
+      await claim.release();
       throw error;
     }
   }
@@ -124,7 +124,7 @@ export class EmbeddedPostgres {
       await endChild(child, 'SIGQUIT', IMMEDIATE_STOP_TIMEOUT_MS);
       await endChild(child, 'SIGKILL', IMMEDIATE_STOP_TIMEOUT_MS);
     }
-    await releaseDirectory(this.#options.directory);
+    await this.#claim.release();
   }
 
   async #launch(): Promise<void> {

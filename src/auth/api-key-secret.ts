@@ -25,7 +25,10 @@ export function generateApiKeySecret(): string {
 
 /** Whether a text has the form of a secret and its checksum is right. */
 export function isApiKeySecret(text: string): boolean {
-  return FORM.test(text) && checksum(text.slice(0, -CHECKSUM_CHARACTERS)) === text.slice(-CHECKSUM_CHARACTERS);
+  return (
+    FORM.test(text) &&
+    checksum(text.slice(0, -CHECKSUM_CHARACTERS)) === text.slice(-CHECKSUM_CHARACTERS)
+  );
 }
 
 /** What is stored of a secret. */

@@ -36,11 +36,7 @@ export class PasswordHasher {
    * it takes as long and is false, so that time does not tell who has an account.
    * @throws TOO_MANY_LOGINS when too many wait already.
    */
-  async verify(
-    hash: string | undefined,
-    password: string,
-    signal?: AbortSignal,
-  ): Promise<boolean> {
+  async verify(hash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean> {
     const matches = await this.#inTurn(
       async () => argon2.verify(hash ?? (await this.#dummyHash), normalize(password)),
       signal,

@@ -1,4 +1,4 @@
-/** What the reconciler reads: all sandboxes of one host, whoever owns them. */
+/** What the reconciler reads: the sandboxes of all teams, to be compared with what a host has. */
 import type { Database } from './database.js';
 import { type SandboxRecord, selectSandboxes } from './sandbox.js';
 import { type SandboxRow, toSandboxRecord } from './sandbox-row.js';
@@ -7,9 +7,9 @@ import { type SandboxRow, toSandboxRecord } from './sandbox-row.js';
 export const PURGE_ROWS_MAX = 1000;
 
 export interface HostSandboxes {
-  /** All that should be on the host, and what is known of the ids that are there. */
+  /** All that are not deleted, and what is known of the ids that the host has. */
   sandboxes: SandboxRecord[];
-  /** Whether the database knows any sandbox at all; if not it may be the wrong one. */
+  /** Whether any sandbox was ever placed on this host; if not, the database or the host may be the wrong one. */
   anyKnown: boolean;
   /** The database's clock. */
   now: Date;
@@ -26,10 +26,11 @@ export class HostSandboxStore {
   async read(hostId: string, observedIds: readonly string[]): Promise<HostSandboxes> {
     return this.#database.query(async (knex) => {
       const rows = await selectSandboxes(knex)
-        .where((own) => own.where({ host_id: hostId }).whereNot({ state: 'DELETED' }))
+        .whereNot({ state: 'DELETED' })
         .orWhereRaw('sandboxes.id = any(?)', [[...observedIds]]);
       const facts = await knex.raw(
-        'select now() as now, exists (select from sandboxes) as any_known',
+        'select now() as now, exists (select from sandboxes where host_id = ?) as any_known',
+        [hostId],
       );
       const { now, any_known: anyKnown } = facts.rows[0];
       return { sandboxes: (rows as SandboxRow[]).map(toSandboxRecord), anyKnown, now };

@@ -19,7 +19,7 @@ export class TemplateStore {
     return this.#database.query((knex) =>
       knex('templates')
         .where({ name })
-        .andWhere((either) => either.where({ team_id: teamId }).orWhereNull('team_id'))
+        .andWhere((either) => void either.where({ team_id: teamId }).orWhereNull('team_id'))
         .orderByRaw('team_id nulls last')
         .first<TemplateRecord | undefined>('id', 'name'),
     );

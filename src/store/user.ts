@@ -68,6 +68,14 @@ export class UserStore {
     }
   }
 
+  /** Answers early for an address that is taken; `create` has the last word. @throws EMAIL_TAKEN */
+  async requireFree(emailKey: string): Promise<void> {
+    const taken = await this.#database.query((knex) =>
+      knex('users').where({ email_key: emailKey }).first('id'),
+    );
+    if (taken) throw emailTaken();
+  }
+
   /** Finds a user for a login, with the stored hash. */
   async findByEmailKey(
     emailKey: string,
@@ -110,7 +118,7 @@ function toMembership(row: MembershipRow): Membership {
   };
 }
 
-function emailTaken(cause: unknown): WrennError {
+function emailTaken(cause?: unknown): WrennError {
   return new WrennError(
     Code.ALREADY_EXISTS,
     'EMAIL_TAKEN',

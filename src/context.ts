@@ -1,0 +1,81 @@
+/** The parts of the control plane, each given what it needs. Nothing here runs yet. */
+import { join } from 'node:path';
+import type { Log } from '../lib/log/log.js';
+import type { PostgresConnection } from '../lib/postgres/connection.js';
+import { ApiKeyOperations } from './app/api-key.js';
+import { AuthOperations } from './app/auth.js';
+import { Background } from './app/background.js';
+import { SandboxCreator } from './app/create-sandbox.js';
+import { FileOperations } from './app/file.js';
+import { InFlight } from './app/in-flight.js';
+import { ProcessOperations } from './app/process.js';
+import { SandboxOperations } from './app/sandbox.js';
+import { SandboxRemover } from './app/sandbox-remover.js';
+import { ApiKeyVerifier } from './auth/api-key-verifier.js';
+import { AccessTokens } from './auth/jwt.js';
+import { loadJwtSecret } from './auth/jwt-secret.js';
+import { LoginThrottle } from './auth/login-throttle.js';
+import { PasswordHasher } from './auth/password.js';
+import type { ControlPlaneConfig } from './config.js';
+import { HostAgent } from './hosts/host-agent.js';
+import { Reconciler } from './reconciler/reconciler.js';
+import { Database } from './store/database.js';
+import { createStores, type Stores } from './store/index.js';
+
+export interface Context {
+  log: Log;
+  database: Database;
+  stores: Stores;
+  host: HostAgent;
+  tokens: AccessTokens;
+  apiKeyVerifier: ApiKeyVerifier;
+  background: Background;
+  reconciler: Reconciler;
+  auth: AuthOperations;
+  apiKeys: ApiKeyOperations;
+  creator: SandboxCreator;
+  sandboxes: SandboxOperations;
+  processes: ProcessOperations;
+  files: FileOperations;
+}
+
+export async function createContext(
+  config: ControlPlaneConfig,
+  connection: PostgresConnection,
+  log: Log,
+): Promise<Context> {
+  const jwtSecretPath = join(config.stateDirectory, 'jwt-secret');
+  const tokens = new AccessTokens(await loadJwtSecret(config.jwtSecret, jwtSecretPath));
+  const database = new Database({ connection, schema: config.databaseSchema });
+  const stores = createStores(database);
+  const host = new HostAgent(config.agentSocketPath);
+  const background = new Background(log);
+  const inFlight = new InFlight();
+  const remover = new SandboxRemover(stores.sandboxes, host);
+  const reconciler = new Reconciler({
+    ...{ stores, host, remover, inFlight, log },
+    intervalMs: config.reconcileIntervalMs,
+    graceMs: config.reconcileGraceMs,
+  });
+  const sandboxes = new SandboxOperations({
+    ...{ sandboxes: stores.sandboxes, host, remover, inFlight, background },
+    nudge: () => reconciler.nudge(),
+  });
+  const apiKeyVerifier = new ApiKeyVerifier(stores.apiKeys, log);
+  return {
+    ...{ log, database, stores, host, tokens, apiKeyVerifier, background, reconciler, sandboxes },
+    auth: new AuthOperations({
+      users: stores.users,
+      hasher: new PasswordHasher(),
+      throttle: new LoginThrottle(),
+      ...{ tokens, background },
+    }),
+    apiKeys: new ApiKeyOperations(stores.apiKeys, apiKeyVerifier),
+    creator: new SandboxCreator({
+      ...{ stores, host, remover, inFlight, background, log },
+      teamSandboxesMax: config.teamSandboxesMax,
+    }),
+    processes: new ProcessOperations(sandboxes, host),
+    files: new FileOperations(sandboxes, host),
+  };
+}

@@ -1,0 +1,113 @@
+/** One host's agent, over its Unix socket. Its errors arrive in public terms (agent-errors.ts). */
+import { credentials } from '@grpc/grpc-js';
+import {
+  type CreateSandboxRequest,
+  type DestroySandboxRequest,
+  type ExecRequest,
+  type ExecResponse,
+  type Host,
+  HostAgentServiceService,
+  type ListSandboxesResponse,
+  type ReadFileRequest,
+  type ReadFileResponse,
+  type Sandbox,
+  type WriteFileRequest,
+  type WriteFileResponse,
+} from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import { createClient, type RpcClient } from '../../lib/rpc/client.js';
+import { fromAgentError, fromBootError } from './agent-errors.js';
+
+/** A boot may wait for others and be slow under emulation; the agent bounds it more tightly. */
+export const CREATE_TIMEOUT_MS = 600_000;
+export const DESTROY_TIMEOUT_MS = 60_000;
+/** The answer comes from memory. */
+export const QUERY_TIMEOUT_MS = 5000;
+/** A file of 3 MiB through a busy guest. */
+export const FILE_TIMEOUT_MS = 60_000;
+/** Above a program's own time limit, for its start and its answer. */
+export const EXEC_MARGIN_MS = 15_000;
+/** A stream of hints is opened anew now and then. */
+export const WATCH_TIMEOUT_MS = 3_600_000;
+
+/** An agent that starts again is found again at once. */
+const CHANNEL_OPTIONS = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+export class HostAgent {
+  /** Unary calls and open streams have a connection each: streams must not starve calls. */
+  readonly #calls: RpcClient<typeof HostAgentServiceService>;
+  readonly #streams: RpcClient<typeof HostAgentServiceService>;
+
+  constructor(socketPath: string) {
+    const connect = () =>
+      createClient(
+        HostAgentServiceService,
+        `unix:${socketPath}`,
+        credentials.createInsecure(),
+        CHANNEL_OPTIONS,
+      );
+    this.#calls = connect();
+    this.#streams = connect();
+  }
+
+  getHost(): Promise<Host> {
+    return translate(this.#calls.getHost({}, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  /** The agent undoes the boot when the signal aborts. */
+  createSandbox(request: CreateSandboxRequest, signal: AbortSignal): Promise<Sandbox> {
+    const options = { timeoutMs: CREATE_TIMEOUT_MS, signal };
+    return translate(this.#calls.createSandbox(request, options), fromBootError);
+  }
+
+  async destroySandbox(request: DestroySandboxRequest): Promise<void> {
+    await translate(this.#calls.destroySandbox(request, { timeoutMs: DESTROY_TIMEOUT_MS }));
+  }
+
+  listSandboxes(): Promise<ListSandboxesResponse> {
+    return translate(this.#calls.listSandboxes({}, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  /** Yields at once and after each change of the list, until the connection breaks. */
+  async *watchChanges(signal: AbortSignal): AsyncIterable<void> {
+    for await (const _ of this.#streams.watchChanges({}, { timeoutMs: WATCH_TIMEOUT_MS, signal })) {
+      yield;
+    }
+  }
+
+  pingSandbox(sandboxId: string): Promise<Sandbox> {
+    return translate(this.#calls.pingSandbox({ sandboxId }, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResponse> {
+    const timeoutMs = request.timeoutSec * 1000 + EXEC_MARGIN_MS;
+    return translate(this.#calls.exec(request, { timeoutMs, signal }));
+  }
+
+  writeFile(request: WriteFileRequest, signal: AbortSignal): Promise<WriteFileResponse> {
+    return translate(this.#calls.writeFile(request, { timeoutMs: FILE_TIMEOUT_MS, signal }));
+  }
+
+  readFile(request: ReadFileRequest, signal: AbortSignal): Promise<ReadFileResponse> {
+    return translate(this.#calls.readFile(request, { timeoutMs: FILE_TIMEOUT_MS, signal }));
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#streams.close();
+  }
+}
+
+async function translate<T>(
+  call: Promise<T>,
+  toPublic: (thrown: unknown) => Error = fromAgentError,
+): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw toPublic(error);
+  }
+}
