@@ -3,7 +3,7 @@
  * sent, byte for byte, or one of the gateway's own. Text that grpc-js wrote
  * (socket paths, addresses) stays in the log.
  */
-import { type ServiceError, status } from '@grpc/grpc-js';
+import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import { Status } from '../../gen/ts/google/rpc/status.js';
 import {
   Code,
@@ -61,6 +61,5 @@ function ownError(thrown: unknown): WrennError {
 }
 
 function isServiceError(thrown: unknown): thrown is ServiceError {
-  const code: unknown = thrown instanceof Error ? Reflect.get(thrown, 'code') : undefined;
-  return typeof code === 'number' && code in status && Reflect.has(thrown as Error, 'metadata');
+  return thrown instanceof Error && Reflect.get(thrown, 'metadata') instanceof Metadata;
 }

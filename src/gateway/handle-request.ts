@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from '@bufbuild/protobuf';
-import { Code, fromStatus, WrennError } from '../../lib/errors/index.js';
+import { Code, fromStatus, toStatus, WrennError } from '../../lib/errors/index.js';
 import type { Log } from '../../lib/log/log.js';
 import type { Admission, AdmittedRequest } from './admission.js';
 import { bindRequest } from './bind-request.js';
@@ -68,6 +68,13 @@ export async function handleRequest(
     response.destroy();
   }
   logRequest(gateway.log, exchange, failure, performance.now() - startedAt);
+}
+
+/** The answer to what arrived in place of a whole request. */
+export function notARequestAnswer({ registry }: Gateway, httpStatus: number): Answer {
+  const message = 'this is not a whole HTTP request within the limits';
+  const error = new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', message);
+  return errorAnswer(toStatus(error), registry, httpStatus);
 }
 
 async function answerRequest(gateway: Gateway, exchange: Exchange): Promise<Answer> {
@@ -148,7 +155,7 @@ function logRequest(log: Log, exchange: Exchange, failure: unknown, durationMs: 
   const fields = {
     request_id: requestId,
     http_method: request.method,
-    http_status: signal.aborted ? undefined : response.statusCode,
+    http_status: response.headersSent ? response.statusCode : undefined,
     duration_ms: Math.round(durationMs * 10) / 10,
   };
   if (failure === undefined || isSentByService(failure)) {

@@ -11,6 +11,7 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type GatewayLimits, HEADER_BYTES_MAX, HEADER_PAIRS_MAX } from './limits.js';
+import { type Answer, headersOf } from './response.js';
 
 export type RequestHandler = (
   request: IncomingMessage,
@@ -25,8 +26,16 @@ const STATUS_BY_ERROR_CODE: Record<string, number> = {
 };
 const BAD_REQUEST = 400;
 
-/** Makes a server that does not listen yet. */
-export function createHttpServer(handler: RequestHandler, limits: GatewayLimits): Server {
+/**
+ * Makes a server that does not listen yet.
+ * @param handler answers requests.
+ * @param describe makes the answer to what is no whole request.
+ */
+export function createHttpServer(
+  handler: RequestHandler,
+  describe: (httpStatus: number) => Answer,
+  limits: GatewayLimits,
+): Server {
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersTimeoutMs,
@@ -37,11 +46,19 @@ export function createHttpServer(handler: RequestHandler, limits: GatewayLimits)
   server.maxConnections = limits.connectionsMax;
   // Node drops what is over this without a word; the gateway refuses before it comes to that.
   server.maxHeadersCount = 2 * HEADER_PAIRS_MAX;
-  server.on('request', (request, response) => handler(request, response, () => undefined));
+  const underWay = new WeakMap<Socket, ServerResponse>();
+  const handle = (request: IncomingMessage, response: ServerResponse, invite: () => void) => {
+    underWay.set(request.socket, response);
+    response.once('close', () => underWay.delete(request.socket));
+    handler(request, response, invite);
+  };
+  server.on('request', (request, response) => handle(request, response, () => undefined));
   server.on('checkContinue', (request, response: ServerResponse) =>
-    handler(request, response, () => response.writeContinue()),
+    handle(request, response, () => response.writeContinue()),
   );
-  server.on('clientError', answerClientError);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+    answerClientError(error, socket, underWay.get(socket), describe),
+  );
   return server;
 }
 
@@ -81,22 +98,22 @@ function formatAddress({ address, family, port }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+/** Answers what Node reports, unless the answer to a request is on its way already. */
+function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  underWay: ServerResponse | undefined,
+  describe: (httpStatus: number) => Answer,
+): void {
+  if (!socket.writable || error.code === 'ECONNRESET' || underWay?.headersSent) {
     socket.destroy();
     return;
   }
-  const httpStatus = STATUS_BY_ERROR_CODE[error.code ?? ''] ?? BAD_REQUEST;
-  const body = JSON.stringify({ code: 3, message: STATUS_CODES[httpStatus], details: [] });
-  socket.end(
-    [
-      `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus]}`,
-      'content-type: application/json',
-      `content-length: ${Buffer.byteLength(body)}`,
-      'x-content-type-options: nosniff',
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  const answer = describe(STATUS_BY_ERROR_CODE[error.code ?? ''] ?? BAD_REQUEST);
+  const headers = { ...headersOf(answer), connection: 'close' };
+  const head = [
+    `HTTP/1.1 ${answer.httpStatus} ${STATUS_CODES[answer.httpStatus]}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), answer.body]));
 }

@@ -7,6 +7,7 @@ import { Metadata } from '@grpc/grpc-js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { REQUEST_ID } from '../../lib/rpc/service.js';
+import { CLIENT_ADDRESS_KEY } from '../client-address.js';
 import { HEADER_PAIRS_MAX } from './limits.js';
 
 /** Headers that go on to the services under the same name. */
@@ -34,6 +35,7 @@ export function requestIdOf(request: IncomingMessage): string {
 export function toMetadata(request: IncomingMessage, requestId: string): Metadata {
   const metadata = new Metadata();
   metadata.set('x-request-id', requestId);
+  metadata.set(CLIENT_ADDRESS_KEY, request.socket.remoteAddress ?? 'unknown');
   for (const name of FORWARDED) {
     const value = singleHeader(request, name);
     if (value !== undefined) metadata.set(name, value);

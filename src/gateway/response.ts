@@ -61,6 +61,15 @@ export function jsonAnswer(httpStatus: number, json: JsonValue): Answer {
   };
 }
 
+export function headersOf(answer: Answer): Record<string, string | number> {
+  return {
+    ...SECURITY_HEADERS,
+    ...answer.headers,
+    'content-type': answer.contentType,
+    'content-length': answer.body.length,
+  };
+}
+
 /** Sends an answer. What is left of a refused body is dropped first, within bounds. */
 export async function send(
   request: IncomingMessage,
@@ -69,10 +78,7 @@ export async function send(
 ): Promise<void> {
   const isRefused = !request.complete && hasBody(request.headers);
   response.writeHead(answer.httpStatus, {
-    ...SECURITY_HEADERS,
-    ...answer.headers,
-    'content-type': answer.contentType,
-    'content-length': answer.body.length,
+    ...headersOf(answer),
     ...(isRefused ? { connection: 'close' } : {}),
   });
   response.write(answer.body);

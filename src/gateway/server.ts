@@ -7,7 +7,7 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Log } from '../../lib/log/log.js';
 import { descriptors } from '../../lib/rpc/descriptors.js';
 import { Admission } from './admission.js';
-import { handleRequest } from './handle-request.js';
+import { handleRequest, notARequestAnswer } from './handle-request.js';
 import { closeHttpServer, createHttpServer, listen } from './http-server.js';
 import { withoutExtensions } from './json-message.js';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.js';
@@ -50,6 +50,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   };
   const server = createHttpServer(
     (request, response, invite) => void handleRequest(gateway, request, response, invite),
+    (httpStatus) => notARequestAnswer(gateway, httpStatus),
     limits,
   );
   const address = await listen(server, options.address).catch((error: unknown) => {
