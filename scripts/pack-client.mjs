@@ -11,7 +11,8 @@ const source = join(ROOT, 'clients/typescript');
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
-const isPackaged = (/** @type {string} */ path) => !/\.map$|\.test\./.test(path);
+const isPackaged = (/** @type {string} */ path) =>
+  !/\.map$|\.test\.|gen\/ts\/wrenn\/(envd|hostagent)$/.test(path);
 for (const folder of ['clients/typescript', 'gen/ts']) {
   cpSync(join(ROOT, 'dist', folder), join(target, folder), {
     recursive: true,

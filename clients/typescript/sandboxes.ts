@@ -8,8 +8,8 @@ import {
 import type { CallOptions, Connection } from './connection.js';
 import { eachOfPages, type PageOptions } from './pages.js';
 
-/** A boot under software emulation on a busy machine takes this long at most. */
-const CREATE_TIMEOUT_MS = 180_000;
+/** A boot may wait for others, and is slow under software emulation. */
+const CREATE_TIMEOUT_MS = 600_000;
 const DELETE_TIMEOUT_MS = 60_000;
 
 /** What to start; everything left out has the server's default. */

@@ -1,0 +1,121 @@
+/** `wrenn sandbox`: create, list, run programs in, copy files, delete. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { CreateSandboxOptions } from '../../clients/typescript/index.js';
+import { Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
+import type { CommandContext } from '../command-context.js';
+import { printLine } from '../io.js';
+import { formatAge } from '../output/age.js';
+import { messageToJson } from '../output/message-json.js';
+import { formatTable } from '../output/table.js';
+import { withClient } from '../session.js';
+import { addCopyCommand } from './copy.js';
+import { addExecCommand } from './exec.js';
+import { collectPair, parseWholeNumber } from './options.js';
+
+interface CreateOptions {
+  template?: string;
+  vcpus?: number;
+  memory?: number;
+  timeout?: number;
+  env: Record<string, string>;
+  metadata: Record<string, string>;
+}
+
+export function addSandboxCommands(program: Command, context: CommandContext): void {
+  const sandbox = program.command('sandbox').description('microVMs');
+  addCreateCommand(sandbox, context);
+  sandbox
+    .command('ls')
+    .description('list the sandboxes')
+    .action(() => listSandboxes(context));
+  addExecCommand(sandbox, context);
+  addCopyCommand(sandbox, context);
+  sandbox
+    .command('rm')
+    .description('end sandboxes and delete their disks')
+    .argument('<sandbox_id...>', 'ids as wrenn sandbox ls shows them')
+    .action((ids: string[]) => removeSandboxes(context, ids));
+}
+
+function addCreateCommand(sandbox: Command, context: CommandContext): void {
+  sandbox
+    .command('create')
+    .description('start a sandbox and print its id when it takes commands')
+    .option('--template <name>', 'template to start from')
+    .option('--vcpus <number>', 'virtual CPUs', parseWholeNumber)
+    .option('--memory <MiB>', 'memory', parseMemory)
+    .option('--timeout <seconds>', 'delete it after this long without activity', parseWholeNumber)
+    .option('--env <NAME=value>', 'variable of every program; repeatable', collectPair, {})
+    .option('--metadata <name=value>', 'label of your own; repeatable', collectPair, {})
+    .action((options: CreateOptions) => createSandbox(context, options));
+}
+
+/** `512`, `512m` or `2g`. */
+function parseMemory(text: string): number {
+  const match = /^(\d+)([mMgG]?)(?:[iI]?[bB])?$/.exec(text);
+  if (!match) throw new InvalidArgumentError('Give MiB, such as 512, or 2g.');
+  return Number(match[1]) * (match[2]?.toLowerCase() === 'g' ? 1024 : 1);
+}
+
+async function createSandbox(
+  { io, session: open }: CommandContext,
+  options: CreateOptions,
+): Promise<void> {
+  const session = open();
+  const request: CreateSandboxOptions = {
+    template: options.template ?? '',
+    vcpus: options.vcpus ?? 0,
+    memoryMb: options.memory ?? 0,
+    timeoutSec: options.timeout ?? 0,
+    env: options.env,
+    metadata: options.metadata,
+  };
+  const created = await withClient(session, (client) => client.sandboxes.create(request));
+  printLine(io.stdout, session.json ? JSON.stringify(toJson(created)) : created.sandboxId);
+}
+
+async function listSandboxes({ io, session: open }: CommandContext): Promise<void> {
+  const session = open();
+  const sandboxes: Sandbox[] = [];
+  await withClient(session, async (client) => {
+    for await (const sandbox of client.sandboxes.list()) sandboxes.push(sandbox);
+  });
+  if (session.json) {
+    printLine(io.stdout, JSON.stringify({ sandboxes: sandboxes.map(toJson) }));
+    return;
+  }
+  const columns = ['ID', 'TEMPLATE', 'STATE', 'VCPUS', 'MEMORY', 'ADDRESS', 'CREATED', 'LAST USED'];
+  const rows = sandboxes.map((sandbox) => [
+    sandbox.sandboxId,
+    sandbox.template,
+    stateName(sandbox.state),
+    String(sandbox.vcpus),
+    `${sandbox.memoryMb} MiB`,
+    sandbox.guestIp,
+    formatAge(sandbox.createdAt),
+    formatAge(sandbox.lastActiveAt),
+  ]);
+  for (const line of formatTable(columns, rows)) printLine(io.stdout, line);
+}
+
+async function removeSandboxes(
+  { io, session: open }: CommandContext,
+  ids: string[],
+): Promise<void> {
+  const session = open();
+  await withClient(session, async (client) => {
+    for (const id of ids) {
+      await client.sandboxes.delete(id);
+      if (!session.json) printLine(io.stdout, id);
+    }
+  });
+  if (session.json) printLine(io.stdout, JSON.stringify({ sandbox_ids: ids }));
+}
+
+function toJson(sandbox: Sandbox) {
+  return messageToJson('wrenn.v1.Sandbox', Sandbox, sandbox);
+}
+
+function stateName(state: SandboxState): string {
+  return (SandboxState[state] ?? String(state)).replace('SANDBOX_STATE_', '');
+}

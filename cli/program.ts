@@ -1,0 +1,35 @@
+/** The command tree. Each file in commands/ adds one branch. */
+import { Command } from 'commander';
+import type { CommandContext } from './command-context.js';
+import { addAuthCommands } from './commands/auth.js';
+import { addKeyCommands } from './commands/key.js';
+import { addPlatformCommands } from './commands/platform.js';
+import { addSandboxCommands } from './commands/sandbox.js';
+import type { CliIo } from './io.js';
+import { type GlobalOptions, openSession } from './session.js';
+
+export function createProgram(io: CliIo, outcome: { exitCode: number }): Command {
+  const program = new Command('wrenn')
+    .description('Self-hosted microVM sandboxes')
+    .option('--json', 'print JSON, the same as the HTTP API')
+    .option('--address <host:port>', 'gRPC address of the control plane')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(wrenn help [command] shows what there is)');
+  const context: CommandContext = {
+    io,
+    session: () => openSession(io, program.opts<GlobalOptions>()),
+    setExitCode: (exitCode) => {
+      outcome.exitCode = exitCode;
+    },
+  };
+  addPlatformCommands(program, context);
+  addAuthCommands(program, context);
+  addKeyCommands(program, context);
+  addSandboxCommands(program, context);
+  return program;
+}

@@ -1,0 +1,47 @@
+/** TCP addresses that the platform listens on. */
+import { createServer } from 'node:net';
+import type { HostPort } from '../../lib/config/environment.js';
+import { CliError } from '../failure.js';
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatAddress({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The address by which this machine reaches a server that listens on `address`. */
+export function reachableAddress({ host, port }: HostPort): string {
+  const isAny = host === '0.0.0.0' || host === '::';
+  return formatAddress({ host: isAny ? '127.0.0.1' : host, port });
+}
+
+/** @throws CliError when a program has the address already. */
+export async function requireFree(address: HostPort, setting: string): Promise<void> {
+  try {
+    await listenOnce(address);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const shown = formatAddress(address);
+    throw new CliError(
+      code === 'EADDRINUSE'
+        ? `the address ${shown} is in use`
+        : `cannot listen on ${shown}: ${message}`,
+      `stop the program that has it, or set ${setting} to another address`,
+    );
+  }
+}
+
+/** A port on the loopback address that is free at this moment. */
+export async function findFreePort(): Promise<number> {
+  return await listenOnce({ host: '127.0.0.1', port: 0 });
+}
+
+function listenOnce({ host, port }: HostPort): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      const bound = server.address();
+      server.close(() => resolve(typeof bound === 'object' && bound ? bound.port : port));
+    });
+  });
+}

@@ -1,0 +1,76 @@
+/** `wrenn down`: deletes all sandboxes and stops the platform, wherever it runs on this machine. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Rollback } from '../../lib/lifecycle/rollback.js';
+import { shutdownSignal } from '../../lib/lifecycle/shutdown.js';
+import type { CommandContext } from '../command-context.js';
+import { type PlatformConfig, readPlatformConfig } from '../config.js';
+import { confirm } from '../confirm.js';
+import { CliError } from '../failure.js';
+import { printLine } from '../io.js';
+import { deleteSandboxes } from './delete-sandboxes.js';
+import { claimPlatform, claimWhenFree, supervisorPid } from './exclusive.js';
+import { requireMachine } from './machine.js';
+import { startPlatform } from './platform.js';
+import { createTerminalReport } from './terminal-report.js';
+
+/** Time that a supervisor gets to stop its daemons. */
+const SUPERVISOR_STOP_TIMEOUT_MS = 90_000;
+
+export async function down({ io, session }: CommandContext, yes: boolean): Promise<void> {
+  const config = readPlatformConfig(io.environment);
+  if (!yes) await confirm(io, 'This deletes all sandboxes and stops Wrenn. Go on?');
+  await using stopped = await stopPlatform(config, io);
+  printStopped(io, session().json, stopped.deleted);
+}
+
+/** A platform that has been stopped and cannot be started by others until this is disposed of. */
+export interface StoppedPlatform extends AsyncDisposable {
+  /** Sandboxes that were deleted. */
+  deleted: number;
+}
+
+/** Deletes all sandboxes and stops what runs. */
+export async function stopPlatform(
+  config: PlatformConfig,
+  io: CommandContext['io'],
+): Promise<StoppedPlatform> {
+  const claim = await claimPlatform(config);
+  if (!claim) return stopRunning(config);
+  try {
+    return stoppedPlatform(claim, await deleteLeftBehind(config, io));
+  } catch (error) {
+    await claim.undo();
+    throw error;
+  }
+}
+
+export function printStopped(io: CommandContext['io'], json: boolean, deleted: number): void {
+  const text = `stopped; ${deleted} sandbox${deleted === 1 ? '' : 'es'} deleted`;
+  printLine(io.stdout, json ? JSON.stringify({ deleted_sandboxes: deleted }) : text);
+}
+
+async function stopRunning(config: PlatformConfig): Promise<StoppedPlatform> {
+  const pid = await supervisorPid(config);
+  if (pid === undefined) throw new CliError('wrenn is being started or stopped; try again');
+  const deleted = await deleteSandboxes(config);
+  process.kill(pid, 'SIGTERM');
+  return stoppedPlatform(await claimWhenFree(config, SUPERVISOR_STOP_TIMEOUT_MS), deleted);
+}
+
+/** Sandboxes outlive the platform, so it is started once more to delete them. */
+async function deleteLeftBehind(config: PlatformConfig, io: CommandContext['io']): Promise<number> {
+  if (!existsSync(join(config.stateDirectory, 'instance.json'))) return 0;
+  await requireMachine(config);
+  const report = createTerminalReport(io.stderr, false);
+  const platform = await startPlatform(config, report, shutdownSignal());
+  try {
+    return await deleteSandboxes(config);
+  } finally {
+    await platform.stop();
+  }
+}
+
+function stoppedPlatform(claim: Rollback, deleted: number): StoppedPlatform {
+  return { deleted, [Symbol.asyncDispose]: async () => void (await claim.undo()) };
+}
