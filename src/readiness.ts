@@ -2,9 +2,10 @@
  * What grpc.health.v1 says: a service is SERVING while what it needs answers,
  * the database and for sandboxes a host; the server ('') while all do.
  */
-import type { Server } from '@grpc/grpc-js';
+import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation, type ServingStatusMap } from 'grpc-health-check';
 import { delay } from '../lib/lifecycle/delay.js';
+import { surviveBrokenStreams } from '../lib/rpc/broken-streams.js';
 import { splitPath } from '../lib/rpc/method.js';
 import type { Context } from './context.js';
 import { PUBLIC_SERVICES } from './services.js';
@@ -26,7 +27,11 @@ export class Readiness {
   }
 
   addTo(server: Server): void {
-    this.#health.addToServer(server);
+    const adder = {
+      addService: (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
+        server.addService(service, surviveBrokenStreams(implementation)),
+    };
+    this.#health.addToServer(adder);
   }
 
   /** Resolves after the first look. */

@@ -11,9 +11,10 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import { surviveBrokenStreams } from '../lib/rpc/broken-streams.js';
 import { descriptors } from '../lib/rpc/descriptors.js';
 
 const PUBLIC_PACKAGES = ['wrenn.v1', 'grpc.health.v1'];
@@ -75,18 +76,4 @@ function asPackageEntry(files: FileDescriptorProto[]): PackageDefinition[string]
     Buffer.from(toBinary(FileDescriptorProtoSchema, file)),
   );
   return { fileDescriptorProtos } as unknown as PackageDefinition[string];
-}
-
-/** grpc-js emits an error on a stream whose peer has gone; without a listener it ends the process. */
-function surviveBrokenStreams(
-  implementation: UntypedServiceImplementation,
-): UntypedServiceImplementation {
-  const entries = Object.entries(implementation).map(([name, handle]) => [
-    name,
-    (call: NodeJS.EventEmitter, ...rest: unknown[]) => {
-      call.on('error', () => undefined);
-      return (handle as (...parameters: unknown[]) => unknown)(call, ...rest);
-    },
-  ]);
-  return Object.fromEntries(entries);
 }
