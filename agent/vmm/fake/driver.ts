@@ -28,6 +28,8 @@ export interface FakeDriver extends VmmDriver {
   held(): string[];
   /** Ends a machine as the death of its VMM would. @throws Error when there is none. */
   killVmm(runDirectory: string): Promise<void>;
+  /** Makes a machine and its guest answer nothing any more. @throws Error when there is none. */
+  hangVmm(runDirectory: string): void;
 }
 
 /** Makes a driver. */
@@ -44,31 +46,26 @@ export function createFakeDriver(options: FakeDriverOptions = {}): FakeDriver {
 
     async recover(record) {
       await faults.reach('driver.recover');
-      return record.pid === 0 ? undefined : machines.find(record);
+      return machines.find(record);
     },
 
-    async discard(record) {
+    async discard({ runDirectory }) {
       await faults.reach('driver.discard');
-      await machines.find(record)?.end({ kind: 'destroyed', detail: 'discarded' });
+      await machines.findIn(runDirectory)?.end({ kind: 'exited', detail: 'discarded' });
     },
 
     async sweep(held) {
       await faults.reach('driver.sweep');
       const kept = new Set(held.map((record) => machines.find(record)));
       const stray = machines.all().filter((machine) => !kept.has(machine));
-      await Promise.all(
-        stray.map((machine) => machine.end({ kind: 'destroyed', detail: 'swept' })),
-      );
+      await Promise.all(stray.map((machine) => machine.end({ kind: 'exited', detail: 'swept' })));
       return stray.map(({ record }) => `fake machine ${record.pid}`);
     },
 
     held: () => machines.all().map(({ record }) => record.runDirectory),
-
-    async killVmm(runDirectory) {
-      const machine = machines.all().find(({ record }) => record.runDirectory === runDirectory);
-      if (!machine) throw new Error(`no machine runs in ${runDirectory}`);
-      await machine.end({ kind: 'exited', detail: 'killed by a test' });
-    },
+    killVmm: (runDirectory) =>
+      existing(machines, runDirectory).end({ kind: 'exited', detail: 'the VMM was killed' }),
+    hangVmm: (runDirectory) => existing(machines, runDirectory).hang(),
   };
 }
 
@@ -82,6 +79,7 @@ async function boot(
   const planned = plannedRecord(spec.runDirectory, socketPath);
   try {
     await faults.reach('driver.boot', signal);
+    if (machines.findIn(spec.runDirectory)) throw new Error('the sandbox has a machine already');
     await recordBefore(planned);
     await faults.reach('driver.boot.recorded', signal);
   } catch (error) {
@@ -117,6 +115,12 @@ function plannedRecord(runDirectory: string, socketPath: string): MachineRecord 
     cgroups: [],
     guestTarget: `unix:${socketPath}`,
   };
+}
+
+function existing(machines: FakeMachines, runDirectory: string): FakeMachine {
+  const machine = machines.findIn(runDirectory);
+  if (!machine) throw new Error(`no machine runs in ${runDirectory}`);
+  return machine;
 }
 
 function failed(error: unknown, signal: AbortSignal): unknown {

@@ -29,6 +29,7 @@ export class FakeEnvd {
   readonly #guest: FakeGuestState = { hostname: 'wrenn', env: {}, files: new Map() };
   #server: Server | undefined;
   #token: string | undefined;
+  #hangs = false;
 
   constructor(faults: FaultPlan) {
     this.#faults = faults;
@@ -56,7 +57,13 @@ export class FakeEnvd {
     this.#server = undefined;
   }
 
-  #authenticate(path: string, metadata: Metadata): undefined {
+  /** Leaves every call from now on without an answer. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
+  async #authenticate(path: string, metadata: Metadata): Promise<undefined> {
+    if (this.#hangs) await new Promise(() => undefined);
     if (path === GuestServiceService.getHealth.path) return;
     if (this.#token === undefined) {
       if (path === GuestServiceService.postInit.path) return;

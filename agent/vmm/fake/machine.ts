@@ -63,6 +63,11 @@ export class FakeMachine implements Machine {
     this.#resolveExit(exit);
   }
 
+  /** Makes the guest answer nothing any more, while its connections stay open. */
+  hang(): void {
+    this.#envd.hang();
+  }
+
   async #finishBoot(): Promise<void> {
     try {
       await this.#envd.listen(this.#options.socketPath);

@@ -26,12 +26,14 @@ export class FakeMachines {
     return [...this.#machines.values()];
   }
 
-  /** Finds the machine that a record names, also one that was written before the machine had a pid. */
-  find(record: MachineRecord): FakeMachine | undefined {
-    if (record.pid === 0) {
-      return this.all().find((machine) => machine.record.runDirectory === record.runDirectory);
-    }
-    const machine = this.#machines.get(record.pid);
-    return machine?.record.startTimeTicks === record.startTimeTicks ? machine : undefined;
+  /** The machine of a process, told from a later one by its start time. */
+  find({ pid, startTimeTicks }: MachineRecord): FakeMachine | undefined {
+    const machine = this.#machines.get(pid);
+    return machine?.record.startTimeTicks === startTimeTicks ? machine : undefined;
+  }
+
+  /** The machine of a sandbox, whose folder no other has. */
+  findIn(runDirectory: string): FakeMachine | undefined {
+    return this.all().find(({ record }) => record.runDirectory === runDirectory);
   }
 }

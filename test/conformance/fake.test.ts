@@ -1,0 +1,111 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { credentials } from '@grpc/grpc-js';
+import { createFakeRootfsProvider } from '../../agent/rootfs/fake/provider.js';
+import type { RootfsRequest } from '../../agent/rootfs/provider.js';
+import type { MachineRecord, MachineSpec } from '../../agent/vmm/driver.js';
+import { createFakeDriver } from '../../agent/vmm/fake/driver.js';
+import { GuestServiceService } from '../../gen/ts/wrenn/envd/v1/guest.js';
+import { randomId } from '../../lib/ids/random-id.js';
+import { createClient } from '../../lib/rpc/client.js';
+import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.js';
+import { describeRootfsProvider, type RootfsProviderFixture } from './rootfs-provider.js';
+import { describeVmmDriver, type VmmDriverFixture } from './vmm-driver.js';
+
+const HEALTH_TIMEOUT_MS = 5000;
+
+class FakeFixture implements VmmDriverFixture {
+  readonly driver = createFakeDriver();
+  readonly #foreign = createFakeDriver();
+  readonly #directory: TemporaryDirectory;
+
+  constructor(directory: TemporaryDirectory) {
+    this.#directory = directory;
+  }
+
+  restartedDriver() {
+    return createFakeDriver({ machines: this.driver.machines });
+  }
+
+  foreignDriver() {
+    return createFakeDriver({ machines: this.#foreign.machines });
+  }
+
+  async makeSpec(): Promise<MachineSpec> {
+    const sandboxId = randomId();
+    const runDirectory = join(this.#directory.path, sandboxId);
+    await mkdir(runDirectory);
+    return {
+      sandboxId,
+      vcpus: 1,
+      memoryMb: 128,
+      runDirectory,
+      rootfs: { path: join(runDirectory, 'disk'), format: 'raw' },
+      kernel: { path: '/images/kernel', initrdPath: '/images/initrd' },
+      toolsPath: '/images/tools',
+      network: {
+        namespace: 'fake',
+        tapName: 'tap0',
+        guestMac: '02:00:00:00:00:01',
+        guestAddress: '169.254.0.21/30',
+        gatewayAddress: '169.254.0.22',
+        guestIp: '10.192.0.3',
+      },
+      uid: 70_001,
+    };
+  }
+
+  broken(spec: MachineSpec): MachineSpec {
+    this.driver.faults.failNext('driver.boot.started');
+    return spec;
+  }
+
+  async checkHealth(guestTarget: string): Promise<void> {
+    const client = createClient(GuestServiceService, guestTarget, credentials.createInsecure());
+    try {
+      await client.getHealth({}, { timeoutMs: HEALTH_TIMEOUT_MS });
+    } finally {
+      client.close();
+    }
+  }
+
+  crash({ runDirectory }: MachineRecord): Promise<void> {
+    return this.driver.killVmm(runDirectory);
+  }
+
+  async hang({ runDirectory }: MachineRecord): Promise<void> {
+    this.driver.hangVmm(runDirectory);
+  }
+
+  async leftovers({ runDirectory }: MachineSpec): Promise<string[]> {
+    const held = [...this.driver.held(), ...this.#foreign.held()];
+    const files = (await readdir(runDirectory)).map((name) => `file ${name}`);
+    return [...held.filter((path) => path === runDirectory), ...files];
+  }
+
+  async close(): Promise<void> {
+    for (const driver of [this.driver, this.#foreign]) await driver.sweep([]);
+    await this.#directory.remove();
+  }
+}
+
+describeVmmDriver('fake', async () => new FakeFixture(await temporaryDirectory()));
+
+describeRootfsProvider('fake', async (): Promise<RootfsProviderFixture> => {
+  const provider = createFakeRootfsProvider();
+  const makeRequest = async (): Promise<RootfsRequest> => {
+    const sandboxId = randomId();
+    return { sandboxId, imagePath: '/images/minimal', directory: `/state/${sandboxId}`, uid: 1 };
+  };
+  return {
+    provider,
+    makeRequest,
+    makeBadRequest() {
+      provider.faults.failNext('rootfs.create');
+      return makeRequest();
+    },
+    leftovers: async ({ directory }) =>
+      provider.held().filter((path) => path.startsWith(`${directory}/`)),
+    close: async () => undefined,
+  };
+});
