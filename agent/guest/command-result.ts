@@ -35,7 +35,7 @@ export class CommandEvents {
   #started = false;
   #exited: StartResponse_Exited | undefined;
 
-  constructor(streamBytesMax = STREAM_BYTES_MAX) {
+  constructor(streamBytesMax: number) {
     this.#streamBytesMax = streamBytesMax;
   }
 

@@ -7,7 +7,7 @@ import { Code, WrennError } from '../../lib/errors/index.js';
 import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
 import type { Log } from '../../lib/log/log.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
-import { CommandEvents, type CommandResult } from './command-result.js';
+import { CommandEvents, type CommandResult, STREAM_BYTES_MAX } from './command-result.js';
 import { createConnection, type GuestConnection } from './guest-connection.js';
 import { contractBroken, fromGuest, guestUnreachable, printable } from './guest-error.js';
 import { untilReady } from './readiness.js';
@@ -22,12 +22,28 @@ export const EXEC_SLACK_MS = 10_000;
 const STEP_NAME = /^[a-z_]{1,32}$/;
 const NS_PER_MS = 1_000_000n;
 
+export interface GuestLimits {
+  postInitTimeoutMs: number;
+  fileTimeoutMs: number;
+  execSlackMs: number;
+  streamBytesMax: number;
+}
+
+const LIMITS: GuestLimits = {
+  postInitTimeoutMs: POST_INIT_TIMEOUT_MS,
+  fileTimeoutMs: FILE_TIMEOUT_MS,
+  execSlackMs: EXEC_SLACK_MS,
+  streamBytesMax: STREAM_BYTES_MAX,
+};
+
 export interface GuestClientOptions {
   /** gRPC target of the daemon, such as `10.192.0.3:49983` or `unix:/run/…`. */
   target: string;
   /** Token of the sandbox; PostInit puts it in force. */
   token: string;
   log: Log;
+  /** Limits that differ from the usual ones. */
+  limits?: Partial<GuestLimits>;
 }
 
 export interface GuestIdentity {
@@ -68,14 +84,16 @@ export class GuestClient {
   readonly #target: string;
   readonly #token: string;
   readonly #log: Log;
+  readonly #limits: GuestLimits;
   #connection: GuestConnection | undefined;
   #closed = false;
 
   /** Does not connect yet. */
-  constructor({ target, token, log }: GuestClientOptions) {
+  constructor({ target, token, log, limits }: GuestClientOptions) {
     this.#target = target;
     this.#token = token;
     this.#log = log;
+    this.#limits = { ...LIMITS, ...limits };
   }
 
   /**
@@ -83,16 +101,15 @@ export class GuestClient {
    * @throws WrennError GUEST_UNREACHABLE when it does not in time; the signal's reason when that aborts.
    */
   async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const startedAt = performance.now();
-    const { connection, tries } = await untilReady(this.#target, timeoutMs, signal);
+    const connection = await untilReady(this.#target, timeoutMs, signal, (error) =>
+      this.#log.debug('guest daemon does not answer yet', { error }),
+    );
     if (this.#closed) {
       connection.close();
       throw closedError();
     }
     this.#connection?.close();
     this.#connection = connection;
-    const durationMs = Math.round(performance.now() - startedAt);
-    this.#log.debug('guest daemon answers', { tries, duration_ms: durationMs });
   }
 
   /**
@@ -106,7 +123,7 @@ export class GuestClient {
       wallClockNs: BigInt(Date.now()) * NS_PER_MS,
     };
     const { steps } = await this.#call(signal, ({ guest }) =>
-      guest.postInit(request, this.#options(POST_INIT_TIMEOUT_MS, signal)),
+      guest.postInit(request, this.#options(this.#limits.postInitTimeoutMs, signal)),
     );
     const failed = steps.find(({ error }) => error !== '');
     if (!failed) return;
@@ -114,6 +131,7 @@ export class GuestClient {
     throw guestUnreachable(
       `the guest could not be initialized: step ${step} failed`,
       new Error(`guest step ${step}: ${printable(failed.error)}`),
+      { step },
     );
   }
 
@@ -125,10 +143,10 @@ export class GuestClient {
   async exec(command: GuestCommand, signal: AbortSignal): Promise<CommandResult> {
     const { cmd, args, env, cwd, user, stdin, timeoutSec } = command;
     const timeoutMs = timeoutSec * 1_000;
-    const events = new CommandEvents();
+    const events = new CommandEvents(this.#limits.streamBytesMax);
     await this.#call(signal, async ({ processes }) => {
       const request = { cmd, args, env, cwd, user, stdin, timeoutMs };
-      const options = this.#options(timeoutMs + EXEC_SLACK_MS, signal);
+      const options = this.#options(timeoutMs + this.#limits.execSlackMs, signal);
       for await (const event of processes.start(request, options)) events.add(event);
     });
     const result = events.result();
@@ -143,7 +161,10 @@ export class GuestClient {
   async writeFile(file: GuestFileWrite, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     const { path, content, user, mode } = file;
     await this.#call(signal, ({ files }) =>
-      files.writeFile({ path, content, user, mode }, this.#options(FILE_TIMEOUT_MS, signal)),
+      files.writeFile(
+        { path, content, user, mode },
+        this.#options(this.#limits.fileTimeoutMs, signal),
+      ),
     );
     return { sizeBytes: content.length };
   }
@@ -155,7 +176,7 @@ export class GuestClient {
   async readFile(file: GuestFileRead, signal: AbortSignal): Promise<{ content: Buffer }> {
     const { path, sizeBytesMax } = file;
     const { content } = await this.#call(signal, ({ files }) =>
-      files.readFile({ path, sizeBytesMax }, this.#options(FILE_TIMEOUT_MS, signal)),
+      files.readFile({ path, sizeBytesMax }, this.#options(this.#limits.fileTimeoutMs, signal)),
     );
     if (content.length > sizeBytesMax) throw contractBroken('a file above the size asked for');
     return { content };

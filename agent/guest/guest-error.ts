@@ -13,8 +13,12 @@ const WORDS_LENGTH_MAX = 200;
 class GuestUnreachable extends WrennError {}
 
 /** The guest daemon does not answer, or not as its contract says. */
-export function guestUnreachable(message: string, cause?: unknown): WrennError {
-  return new GuestUnreachable(Code.UNAVAILABLE, 'GUEST_UNREACHABLE', message, { cause });
+export function guestUnreachable(
+  message: string,
+  cause?: unknown,
+  metadata: Record<string, string> = {},
+): WrennError {
+  return new GuestUnreachable(Code.UNAVAILABLE, 'GUEST_UNREACHABLE', message, { cause, metadata });
 }
 
 /** The guest broke the contract; `what` is our own text. */

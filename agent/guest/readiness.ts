@@ -10,46 +10,47 @@ import { fromGuest, guestUnreachable } from './guest-error.js';
 
 /** Time limit for opening a connection. Within one host that takes microseconds. */
 const CONNECT_TIMEOUT_MS = 250;
-const PAUSE_MS = 100;
+/** Pause after the first try; it doubles up to the longest. */
+const PAUSE_MS = 10;
+const PAUSE_MS_MAX = 100;
 /** Time limit of the first health check; an emulated guest compiles its handlers during it. */
 const CHECK_TIMEOUT_MS = 2_000;
 const CHECK_TIMEOUT_MS_MAX = 10_000;
 
-export interface Ready {
-  connection: GuestConnection;
-  /** How often it was tried. */
-  tries: number;
-}
-
 /**
  * Waits until the daemon answers a health check.
- * @returns the connection on which it did.
+ * @param onFailedTry called after each try that failed.
+ * @returns the connection on which it answered.
  * @throws WrennError GUEST_UNREACHABLE when the time is over; the signal's reason when it aborts.
  */
 export async function untilReady(
   target: string,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<Ready> {
+  onFailedTry: (error: unknown) => void,
+): Promise<GuestConnection> {
   const endsAt = performance.now() + timeoutMs;
   let checkTimeoutMs = CHECK_TIMEOUT_MS;
+  let pauseMs = PAUSE_MS;
   let last: unknown;
-  for (let tries = 1; performance.now() < endsAt; tries += 1) {
+  while (performance.now() < endsAt) {
     signal.throwIfAborted();
     try {
       await probe(target, signal);
       const timeLeftMs = endsAt - performance.now();
-      const limitMs = Math.max(PAUSE_MS, Math.min(checkTimeoutMs, timeLeftMs));
-      return { connection: await check(target, limitMs, signal), tries };
+      const limitMs = Math.max(PAUSE_MS_MAX, Math.min(checkTimeoutMs, timeLeftMs));
+      return await check(target, limitMs, signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       last = error;
+      onFailedTry(error);
       // It listens but is slow: give the next check more time.
       if (!(error instanceof NotListening)) {
         checkTimeoutMs = Math.min(checkTimeoutMs * 2, CHECK_TIMEOUT_MS_MAX);
       }
     }
-    await delay(PAUSE_MS, signal);
+    await delay(pauseMs, signal);
+    pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
   }
   throw guestUnreachable(`the guest daemon did not answer within ${timeoutMs / 1_000} s`, last);
 }

@@ -1,0 +1,30 @@
+import { expect } from 'chai';
+import { Code, type Reason, WrennError } from '../errors/index.js';
+import { GUEST_FAILURES, guestFailure, readGuestFailure } from './guest-failure.js';
+
+describe('guest failures', () => {
+  for (const name of GUEST_FAILURES) {
+    it(`carry ${name} from a guest to the host`, () => {
+      expect(readGuestFailure(guestFailure(name))).to.equal(name);
+    });
+  }
+
+  it('fall back to the reason for a name that this host does not know', () => {
+    expect(read('FILE_NOT_USABLE', 'file_of_a_newer_guest')).to.equal('file_not_usable');
+    expect(read('COMMAND_NOT_FOUND', 'toString')).to.equal('program_not_found');
+  });
+
+  it('fall back to the reason for a name that belongs to another reason', () => {
+    expect(read('FILE_NOT_FOUND', 'disk_full')).to.equal('file_not_found');
+  });
+
+  it('are only what a guest may report', () => {
+    for (const reason of ['INTERNAL', 'CREDENTIAL_INVALID', 'VMM_EXITED'] as const) {
+      expect(read(reason, 'disk_full')).to.equal(undefined);
+    }
+  });
+
+  function read(reason: Reason, failure: string) {
+    return readGuestFailure(new WrennError(Code.UNKNOWN, reason, 'x', { metadata: { failure } }));
+  }
+});
