@@ -53,18 +53,8 @@ export class TokenStore {
     if (this.initialized) this.requireToken(metadata);
   }
 
-  /**
-   * Puts a token in force. When it cannot be kept on disk the old one stays.
-   * @throws WrennError INVALID_ARGUMENT for a token that is too short, too long or not printable.
-   */
+  /** Puts a token in force. When it cannot be kept on disk the old one stays. */
   async set(token: string): Promise<void> {
-    if (!TOKEN.test(token)) {
-      throw new WrennError(
-        Code.INVALID_ARGUMENT,
-        'INVALID_REQUEST',
-        'a token has 16 to 256 printable characters',
-      );
-    }
     const before = this.#token;
     // In force before the first await: of two first calls only one may win.
     this.#token = token;
@@ -75,6 +65,16 @@ export class TokenStore {
       throw error;
     }
   }
+}
+
+/** @throws WrennError INVALID_ARGUMENT for a token that is too short, too long or not printable. */
+export function checkToken(token: string): void {
+  if (TOKEN.test(token)) return;
+  throw new WrennError(
+    Code.INVALID_ARGUMENT,
+    'INVALID_REQUEST',
+    'a token has 16 to 256 printable characters',
+  );
 }
 
 function readToken(path: string): string | undefined {

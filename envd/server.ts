@@ -32,10 +32,10 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
     'grpc.max_concurrent_streams': STREAMS_MAX,
   });
 
-  const withToken = { log, authenticate: checkToken(tokens) };
+  const withToken = { log, authenticate: requireToken(tokens) };
   serve(server, GuestServiceService, guestHandlers({ config, tokens, identity }), {
     log,
-    authenticate: checkTokenForGuest(tokens),
+    authenticate: requireTokenForGuest(tokens),
   });
   serve(server, FilesystemServiceService, filesystemHandlers(), withToken);
   serve(
@@ -55,14 +55,14 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   return port;
 }
 
-function checkToken(tokens: TokenStore) {
+function requireToken(tokens: TokenStore) {
   return (_path: string, metadata: Metadata): undefined => {
     tokens.requireToken(metadata);
   };
 }
 
 /** GetHealth is open to all; PostInit is until there is a token. */
-function checkTokenForGuest(tokens: TokenStore) {
+function requireTokenForGuest(tokens: TokenStore) {
   return (path: string, metadata: Metadata): undefined => {
     if (path !== GuestServiceService.getHealth.path) tokens.requireTokenOrNone(metadata);
   };

@@ -3,7 +3,6 @@ import { WrennError } from '../../lib/errors/index.js';
 import { type GuestFailure, guestFailure } from '../../lib/guest/guest-failure.js';
 
 const FAILURES: Record<string, GuestFailure> = {
-  ENOENT: 'file_not_found',
   EISDIR: 'file_is_directory',
   ENOTDIR: 'file_parent',
   EEXIST: 'file_parent',
@@ -19,9 +18,13 @@ const FAILURES: Record<string, GuestFailure> = {
   EDQUOT: 'disk_full',
 };
 
-/** Turns anything thrown by a filesystem call into the error that the caller gets. */
-export function fileFailure(thrown: unknown): WrennError {
+/**
+ * Turns anything thrown by a filesystem call into the error that the caller gets.
+ * @param absent what it means that there is no such file.
+ */
+export function fileFailure(thrown: unknown, absent: GuestFailure): WrennError {
   if (thrown instanceof WrennError) return thrown;
   const { code } = thrown as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return guestFailure(absent, thrown);
   return guestFailure(FAILURES[code ?? ''] ?? 'file_not_usable', thrown);
 }

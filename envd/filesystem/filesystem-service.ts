@@ -27,7 +27,7 @@ export function filesystemHandlers(): Handlers<typeof FilesystemServiceService, 
         const { path, content, mode } = request;
         await writeWholeFile({ path, content, owner, mode });
       } catch (error) {
-        throw fileFailure(error);
+        throw fileFailure(error, 'file_not_usable');
       }
       return { sizeBytes: request.content.length };
     },
@@ -38,7 +38,7 @@ export function filesystemHandlers(): Handlers<typeof FilesystemServiceService, 
         const sizeBytesMax = Math.min(request.sizeBytesMax, READ_BYTES_MAX);
         return { content: await readWholeFile(request.path, sizeBytesMax) };
       } catch (error) {
-        throw fileFailure(error);
+        throw fileFailure(error, 'file_not_found');
       }
     },
   };

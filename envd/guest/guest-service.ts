@@ -9,7 +9,7 @@ import type {
 import { Code, WrennError } from '../../lib/errors/index.js';
 import type { CallContext } from '../../lib/rpc/call-context.js';
 import type { Handlers } from '../../lib/rpc/service.js';
-import type { TokenStore } from '../auth.js';
+import { checkToken, type TokenStore } from '../auth.js';
 import type { EnvdConfig } from '../config.js';
 import { ENVD_VERSION } from '../version.js';
 import type { Identity } from './identity.js';
@@ -29,7 +29,8 @@ export function guestHandlers(guest: Guest): Handlers<typeof GuestServiceService
       return { version: ENVD_VERSION, initialized: guest.tokens.initialized };
     },
     async postInit(context: CallContext, request: PostInitRequest): Promise<PostInitResponse> {
-      requireHostname(request.sandboxId);
+      checkHostname(request.sandboxId);
+      checkToken(request.token);
       // Again, now that nothing is awaited between the check and the new token.
       guest.tokens.requireTokenOrNone(context.metadata);
       return { steps: await runSteps(stepsOf(guest, request)) };
@@ -70,7 +71,7 @@ async function setClock(wallClockNs: bigint, busyboxPath: string): Promise<void>
   if (wallClockNs !== 0n) await setWallClock(wallClockNs, busyboxPath);
 }
 
-function requireHostname(sandboxId: string): void {
+function checkHostname(sandboxId: string): void {
   if (HOSTNAME.test(sandboxId)) return;
   throw new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', 'the id is no hostname');
 }
