@@ -29,10 +29,10 @@ export interface LedgerContent {
 }
 
 export class Ledger {
-  readonly #directory: string;
+  readonly directory: string;
 
   constructor(directory: string) {
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   /** Makes the ledger's folder. */
@@ -50,14 +50,14 @@ export class Ledger {
   /** Removes an entry. Idempotent. */
   async remove(sandboxId: string): Promise<void> {
     await rm(this.#path(sandboxId), { force: true });
-    await syncDirectory(this.#directory);
+    await syncDirectory(this.directory);
   }
 
   /** Reads all entries, and drops what a crash left of unfinished writes. */
   async read(): Promise<LedgerContent> {
     const content: LedgerContent = { entries: [], unreadable: [] };
-    for (const name of await readdir(this.#directory)) {
-      const path = join(this.#directory, name);
+    for (const name of await readdir(this.directory)) {
+      const path = join(this.directory, name);
       if (name.endsWith('.tmp')) await rm(path, { force: true });
       else await this.#readInto(content, name, path);
     }
@@ -76,7 +76,7 @@ export class Ledger {
   }
 
   #path(sandboxId: string): string {
-    return join(this.#directory, `${sandboxId}.json`);
+    return join(this.directory, `${sandboxId}.json`);
   }
 }
 

@@ -219,7 +219,8 @@ export class SandboxManager {
 
   #watch(sandbox: Sandbox): void {
     void sandbox.machine?.exited.then(async (exit) => {
-      if (exit.kind === 'destroyed') return;
+      // After `close` the machine belongs to the next run of the agent.
+      if (exit.kind === 'destroyed' || this.#closing.signal.aborted) return;
       this.#host.log.warn('machine exited', { sandbox_id: sandbox.id, detail: exit.detail });
       await this.#end(sandbox, 'VMM_EXITED');
     });

@@ -1,0 +1,33 @@
+/** The parts of a host without virtual machines: everything above them is real. */
+import { FaultPlan } from '../../lib/faults/fault-plan.js';
+import { createFakeNetwork } from '../network/fake/network.js';
+import { createFakeRootfsProvider } from '../rootfs/fake/provider.js';
+import type { TemplateCatalog } from '../sandbox/template-catalog.js';
+import { createFakeDriver } from '../vmm/fake/driver.js';
+
+/** The template that every host has; here it has no images. */
+const TEMPLATES: TemplateCatalog = {
+  names: () => ['minimal'],
+  find: (name) =>
+    name === 'minimal'
+      ? { rootfsPath: '', kernel: { path: '', initrdPath: '' }, toolsPath: '' }
+      : undefined,
+};
+
+export interface FakePartsOptions {
+  /** Milliseconds that a boot takes. */
+  fakeBootMs: number;
+  /** What goes wrong, shared by all parts. */
+  faults?: FaultPlan;
+}
+
+export function fakeParts({ fakeBootMs, faults = new FaultPlan() }: FakePartsOptions) {
+  return {
+    driver: createFakeDriver({ bootMs: fakeBootMs, faults }),
+    rootfs: createFakeRootfsProvider({ faults }),
+    network: createFakeNetwork({ faults }),
+    templates: TEMPLATES,
+  };
+}
+
+export type FakeParts = ReturnType<typeof fakeParts>;
