@@ -10,7 +10,7 @@ const LINES_PER_FILE_MAX = 400;
 const LINES_PER_FUNCTION_MAX = 70;
 
 const CONFIG_FILES = ['**/config.ts', 'lib/config/**'];
-const TEST_FILES = ['test/**/*.ts', '**/*.test.ts'];
+const TEST_FILES = ['test/**/*.ts', '**/*.test.ts', '**/*.test.mjs'];
 
 /** Leaves that own a long-lived child process; everybody else calls lib/process/run.ts. */
 const CHILD_PROCESS_OWNERS = [

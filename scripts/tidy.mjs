@@ -11,8 +11,10 @@ import { ROOT } from './run.mjs';
 
 const LINES_MAX = 400;
 const NOT_OURS =
-  /^(gen|third_party)\/|^clients\/[^/]+\/.*gen\/|(^|\/)package-lock\.json$|^LICENSE$|\.binpb$/;
+  /^(gen|third_party)\/|_pb2(_grpc)?\.pyi?$|\.pb\.go$|(^|\/)(package-lock\.json|go\.sum)$|^LICENSE$|\.binpb$/;
 const SOURCE = /\.(ts|mjs|js|sh|c|h|py|go)$/;
+/** What is dead when no other file names it. */
+const NAMED = /\.(ts|mjs|sh|c)$/;
 /** Found by their place or name, not by being mentioned. */
 const ENTRY =
   /(\.test\.(ts|mjs)|(^|\/)(main|index)\.ts|^test\/[^/]+\/.*\.ts|^eslint\.config\.js|^migrations\/.*)$/;
@@ -86,7 +88,7 @@ function findLengthFaults(path, content) {
 
 /** @param {string} path @param {Map<string, string>} files */
 function findDead(path, files) {
-  if (!SOURCE.test(path) || ENTRY.test(path)) return [];
+  if (!NAMED.test(path) || ENTRY.test(path)) return [];
   const name = basename(path).replace(/\.(ts|c)$/, '');
   const mention = new RegExp(
     `(^|[/'"\`\\s(])${name.replaceAll('.', '\\.')}(\\.js|\\.ts|\\.c)?\\b`,

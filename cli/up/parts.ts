@@ -111,7 +111,7 @@ export class Parts implements AsyncDisposable {
   #openLog(name: string): LogFile {
     const directory = join(this.#config.stateDirectory, 'logs');
     mkdirSync(directory, { recursive: true, mode: 0o750 });
-    const file = new LogFile(join(directory, `${name}.log`));
+    const file = new LogFile(join(directory, `${name.replaceAll(' ', '-')}.log`));
     this.#rollback.defer(`log of ${name}`, () => file.close());
     return file;
   }

@@ -19,7 +19,7 @@ export async function startPlatform(
   const databaseUrl = config.databaseUrl ?? (await parts.startDatabase());
   await parts.startDaemon(agentSpec(config));
   await parts.startDaemon({
-    name: 'control-plane',
+    name: 'control plane',
     folder: 'src',
     probe: (stop) => controlPlaneReady(config, stop),
     environment: { DATABASE_URL: databaseUrl },

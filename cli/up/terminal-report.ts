@@ -2,10 +2,7 @@ import type { Writable } from 'node:stream';
 import { printLine } from '../io.js';
 import type { PlatformReport } from './parts.js';
 
-/** Levels of log lines that people see without --verbose. */
-const URGENT_LEVELS = new Set(['error', 'warn']);
-
-/** Prints what the platform reports: warnings and errors, or every line when verbose. */
+/** Prints what the platform reports: of the daemons' lines the errors, or every one when verbose. */
 export function createTerminalReport(stderr: Writable, verbose: boolean): PlatformReport {
   return {
     starting: (name) => printLine(stderr, `starting ${name}`),
@@ -20,7 +17,7 @@ export function createTerminalReport(stderr: Writable, verbose: boolean): Platfo
 /** What is no JSON comes from a daemon that dies, and is shown. */
 function isUrgent(line: string): boolean {
   const parsed = parse(line);
-  return parsed === undefined || URGENT_LEVELS.has(String(parsed.level));
+  return parsed === undefined || parsed.level === 'error';
 }
 
 /** `error: call failed (SANDBOX_NOT_FOUND)`; the log file has the rest. */

@@ -115,6 +115,8 @@ const (
 	ErrorReason_ERROR_REASON_SANDBOX_LOST ErrorReason = 42
 	// The command carries an older generation than the agent has seen.
 	ErrorReason_ERROR_REASON_STALE_GENERATION ErrorReason = 43
+	// The server has as much work at once as it takes; try again.
+	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 44
 )
 
 // Enum value maps for ErrorReason.
@@ -164,6 +166,7 @@ var (
 		41: "ERROR_REASON_SANDBOX_TIMEOUT",
 		42: "ERROR_REASON_SANDBOX_LOST",
 		43: "ERROR_REASON_STALE_GENERATION",
+		44: "ERROR_REASON_OVERLOADED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -210,6 +213,7 @@ var (
 		"ERROR_REASON_SANDBOX_TIMEOUT":        41,
 		"ERROR_REASON_SANDBOX_LOST":           42,
 		"ERROR_REASON_STALE_GENERATION":       43,
+		"ERROR_REASON_OVERLOADED":             44,
 	}
 )
 
@@ -244,7 +248,7 @@ var File_wrenn_v1_errors_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xd9\v\n" +
+	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xf6\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12\x1d\n" +
@@ -290,7 +294,8 @@ const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\x1aERROR_REASON_SHUTTING_DOWN\x10(\x12 \n" +
 	"\x1cERROR_REASON_SANDBOX_TIMEOUT\x10)\x12\x1d\n" +
 	"\x19ERROR_REASON_SANDBOX_LOST\x10*\x12!\n" +
-	"\x1dERROR_REASON_STALE_GENERATION\x10+B\x8b\x01\n" +
+	"\x1dERROR_REASON_STALE_GENERATION\x10+\x12\x1b\n" +
+	"\x17ERROR_REASON_OVERLOADED\x10,B\x8b\x01\n" +
 	"\fcom.wrenn.v1B\vErrorsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (

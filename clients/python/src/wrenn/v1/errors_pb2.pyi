@@ -50,6 +50,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_SANDBOX_TIMEOUT: _ClassVar[ErrorReason]
     ERROR_REASON_SANDBOX_LOST: _ClassVar[ErrorReason]
     ERROR_REASON_STALE_GENERATION: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_REQUEST: ErrorReason
 ERROR_REASON_INVALID_JSON: ErrorReason
@@ -94,3 +95,4 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason
 ERROR_REASON_SANDBOX_TIMEOUT: ErrorReason
 ERROR_REASON_SANDBOX_LOST: ErrorReason
 ERROR_REASON_STALE_GENERATION: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
