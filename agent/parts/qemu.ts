@@ -2,6 +2,7 @@
 import { type ImageManifest, readManifest } from '../../lib/images/manifest.js';
 import type { Log } from '../../lib/log/log.js';
 import type { AgentConfig } from '../config.js';
+import { requireHost } from '../doctor/require-host.js';
 import { type Instance, saveInstance } from '../instance.js';
 import { createNetwork } from '../network/host-network.js';
 import type { Network } from '../network/network.js';
@@ -14,7 +15,12 @@ import { readTscKhz } from '../vmm/tsc.js';
 import type { HostParts } from './host-parts.js';
 
 /** @throws WrennError HOST_REQUIREMENT that says what the machine lacks. */
-export async function qemuParts(config: AgentConfig, instance: Instance, log: Log): Promise<HostParts> {
+export async function qemuParts(
+  config: AgentConfig,
+  instance: Instance,
+  log: Log,
+): Promise<HostParts> {
+  await requireHost(config);
   const manifest = await readManifest(config.imagesDirectory);
   const driver = await openDriver(config, instance, manifest, log);
   const network = await openNetwork(config, instance, log);
@@ -29,8 +35,16 @@ async function openDriver(
 ): Promise<VmmDriver> {
   const { stateDirectory, runDirectory, imagesDirectory } = config;
   const tscKhz = await readTscKhz(stateDirectory);
-  const choice = await chooseDriver('qemu', { stateDirectory, kernelPath: manifest.kernel.path, tscKhz });
-  log.info('driver chosen', { driver: choice.name, accelerator: choice.accelerator, reason: choice.reason });
+  const choice = await chooseDriver('qemu', {
+    stateDirectory,
+    kernelPath: manifest.kernel.path,
+    tscKhz,
+  });
+  log.info('driver chosen', {
+    driver: choice.name,
+    accelerator: choice.accelerator,
+    reason: choice.reason,
+  });
   return createQemuDriver({
     instanceId,
     accelerator: choice.accelerator === 'kvm' ? 'kvm' : 'tcg',
