@@ -21,7 +21,7 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Counts a request in; throws UNAVAILABLE when there are too many. */
+  /** Counts a request in; throws RESOURCE_EXHAUSTED when there are too many. */
   admit(): AdmittedRequest {
     if (this.#requests >= this.#limits.requestsMax) throw overloaded();
     this.#requests += 1;
@@ -50,7 +50,7 @@ export class AdmittedRequest {
     this.#release = release;
   }
 
-  /** Counts bytes that are kept in memory; throws UNAVAILABLE when there are too many. */
+  /** Counts bytes that are kept in memory; throws RESOURCE_EXHAUSTED when there are too many. */
   hold(bytes: number): void {
     this.#hold(bytes);
     this.#heldBytes += bytes;
@@ -65,7 +65,7 @@ export class AdmittedRequest {
 
 function overloaded(): WrennError {
   return new WrennError(
-    Code.UNAVAILABLE,
+    Code.RESOURCE_EXHAUSTED,
     'OVERLOADED',
     'the server has as much work at once as it takes; try again',
     { retryAfterSec: RETRY_AFTER_SEC },

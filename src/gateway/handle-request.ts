@@ -62,7 +62,7 @@ export async function handleRequest(
       failure = thrown;
       return failureAnswer(gateway, exchange, thrown);
     });
-    if (!signal.aborted) await send(request, response, answer);
+    if (!signal.aborted) await send(request, response, answer, gateway.limits.answerTimeoutMs);
   } catch (error) {
     failure = error;
     response.destroy();

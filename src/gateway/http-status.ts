@@ -27,7 +27,6 @@ const BY_CODE: Record<Code, number> = {
 const BY_REASON: Partial<Record<Reason, number>> = {
   METHOD_NOT_ALLOWED: 405,
   BODY_TOO_LARGE: 413,
-  FILE_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   GUEST_DISK_FULL: 507,
   HOST_DISK_FULL: 507,

@@ -52,6 +52,8 @@ export interface GatewayLimits {
   connectionCheckIntervalMs: number;
   /** Time that an idle connection stays open. */
   keepAliveTimeoutMs: number;
+  /** Time for a client to take an answer. */
+  answerTimeoutMs: number;
   /** Time that requests in flight have to end after `close`. */
   closeTimeoutMs: number;
 }
@@ -67,5 +69,6 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   requestTimeoutMs: 120_000,
   connectionCheckIntervalMs: 5_000,
   keepAliveTimeoutMs: 30_000,
+  answerTimeoutMs: 120_000,
   closeTimeoutMs: 10_000,
 };

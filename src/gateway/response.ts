@@ -70,12 +70,18 @@ export function headersOf(answer: Answer): Record<string, string | number> {
   };
 }
 
-/** Sends an answer. What is left of a refused body is dropped first, within bounds. */
+/**
+ * Sends an answer; a client that does not take it in time is cut off. What is
+ * left of a refused body is dropped first, within bounds.
+ */
 export async function send(
   request: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
+  timeoutMs: number,
 ): Promise<void> {
+  const timer = setTimeout(() => response.destroy(), timeoutMs);
+  response.once('close', () => clearTimeout(timer));
   const isRefused = !request.complete && hasBody(request.headers);
   response.writeHead(answer.httpStatus, {
     ...headersOf(answer),

@@ -32,6 +32,9 @@ const SERVICES = {
 
 /** The methods that a test scripts; each other one is UNIMPLEMENTED. */
 export type Script = {
+  /** Calls at once that the services take on one connection. */
+  streamsMax?: number;
+} & {
   [K in keyof typeof SERVICES]?: Partial<Handlers<(typeof SERVICES)[K], undefined>>;
 } & { authenticate?: (path: string, metadata: Metadata) => void };
 
@@ -43,6 +46,8 @@ export interface LogLine extends Fields {
 export interface GatewayFixture {
   /** gRPC target of the services behind the gateway. */
   target: string;
+  /** The same services for clients that take no Unix socket, `host:port`. */
+  grpcAddress: string;
   port: number;
   /** What the gateway has logged. */
   logLines: LogLine[];
@@ -60,7 +65,7 @@ export async function startGatewayFixture(
 ): Promise<GatewayFixture> {
   const directory = await temporaryDirectory();
   const target = `unix:${join(directory.path, 'services.sock')}`;
-  const { server, health } = await startServices(script, target);
+  const { server, health, grpcPort } = await startServices(script, target);
   const logLines: LogLine[] = [];
   const gateway = await startGateway({
     address: '127.0.0.1:0',
@@ -71,6 +76,7 @@ export async function startGatewayFixture(
   });
   return {
     target,
+    grpcAddress: `127.0.0.1:${grpcPort}`,
     port: Number(gateway.address.split(':')[1]),
     logLines,
     health,
@@ -168,7 +174,10 @@ export function errorInfo(answer: HttpAnswer): {
 }
 
 async function startServices(script: Script, target: string) {
-  const server = new Server();
+  const { streamsMax } = script;
+  const server = new Server(
+    streamsMax === undefined ? {} : { 'grpc.max_concurrent_streams': streamsMax },
+  );
   const validate = createRequestCheck();
   for (const name of Object.keys(SERVICES) as (keyof typeof SERVICES)[]) {
     const definition: ServiceShape = SERVICES[name];
@@ -182,12 +191,16 @@ async function startServices(script: Script, target: string) {
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server as unknown as Parameters<typeof health.addToServer>[0]);
   addReflection(server);
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(target, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
+  await bind(server, target);
+  return { server, health, grpcPort: await bind(server, '127.0.0.1:0') };
+}
+
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
     );
   });
-  return { server, health };
 }
 
 function unscripted(definition: ServiceShape): Record<string, unknown> {

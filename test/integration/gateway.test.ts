@@ -55,11 +55,13 @@ describe('the gateway', () => {
         exec: async (context, request) => {
           executed = request;
           deadline = context.deadline;
+          const isLarge = request.cmd === 'yes';
+          const text = isLarge ? request.stdin.toString() : '';
           return {
-            stdout: Buffer.from([0, 255]),
-            stderr: Buffer.alloc(0),
-            stdoutText: '',
-            stderrText: '',
+            stdout: isLarge ? request.stdin : Buffer.from([0, 255]),
+            stderr: Buffer.from(text),
+            stdoutText: text,
+            stderrText: text,
             stdoutTruncated: false,
             stderrTruncated: false,
             exitCode: 3,
@@ -143,6 +145,15 @@ describe('the gateway', () => {
     const bad = await read('/a.bad');
     expect(bad.headers['content-type']).to.equal('application/octet-stream');
     expect(bad.headers).to.not.have.property('x-evil');
+  });
+
+  it('carries an answer that is larger than a request may be', async () => {
+    const full = Buffer.alloc(1024 * 1024, 'a');
+    const body = { cmd: 'yes', stdin: full.toString('base64') };
+    const answer = await http(fixture, 'POST', '/v1/sandboxes/abc/exec', { body });
+    expect(answer.status).to.equal(200);
+    expect(Buffer.from(answer.json.stdout, 'base64').equals(full)).to.equal(true);
+    expect(answer.json.stderr_text).to.have.lengthOf(full.length);
   });
 
   it('answers HEAD as GET without the body', async () => {
