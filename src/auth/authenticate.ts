@@ -68,10 +68,11 @@ async function authenticateTeam(
   return { kind: 'team', ...(await apiKeys.verify(secret)) };
 }
 
+/** The value of a header; an empty one is none. */
 function single(metadata: Metadata, name: string): string | undefined {
   const values = metadata.get(name);
   if (values.length > 1) throw invalid(`the header ${name} must stand there once`);
-  return values[0]?.toString();
+  return values[0]?.toString() || undefined;
 }
 
 /** No credential at all is missing; one of the other kind is the wrong one. */

@@ -9,6 +9,7 @@
  * DELETED is final and hidden from everybody; such a row is kept for a while,
  * so that what a host still has of it is known to be nobody's.
  */
+import type { Knex } from 'knex';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import type { Database, Queryable } from './database.js';
 import { type Page, type PageRequest, readPage } from './page.js';
@@ -79,20 +80,20 @@ export class SandboxStore {
         .whereNot({ state: 'DELETED' })
         .count('* as count');
       if (Number(found?.count) >= limit) throw sandboxLimit(limit);
-      await transaction('sandboxes').insert({
-        id: sandbox.id,
-        team_id: sandbox.teamId,
-        template_id: sandbox.templateId,
-        host_id: sandbox.hostId,
-        state: 'STARTING',
-        vcpus: sandbox.vcpus,
-        memory_mb: sandbox.memoryMb,
-        timeout_sec: sandbox.timeoutSec,
-        metadata: JSON.stringify(sandbox.metadata),
-      });
-      const row = await visible(transaction, sandbox.teamId)
-        .where('sandboxes.id', sandbox.id)
-        .first();
+      const inserted = transaction('sandboxes')
+        .insert({
+          id: sandbox.id,
+          team_id: sandbox.teamId,
+          template_id: sandbox.templateId,
+          host_id: sandbox.hostId,
+          state: 'STARTING',
+          vcpus: sandbox.vcpus,
+          memory_mb: sandbox.memoryMb,
+          timeout_sec: sandbox.timeoutSec,
+          metadata: JSON.stringify(sandbox.metadata),
+        })
+        .returning('*');
+      const [row] = await withTemplate(transaction, inserted);
       return toSandboxRecord(row as SandboxRow);
     });
   }
@@ -118,19 +119,19 @@ export class SandboxStore {
     { id, teamId, version }: SandboxRecord,
     change: SandboxChange,
   ): Promise<SandboxRecord | undefined> {
-    return this.#database.transaction(async (transaction) => {
-      const changed = await transaction('sandboxes')
+    const [row] = await this.#database.query((knex) => {
+      const changed = knex('sandboxes')
         .where({ id, team_id: teamId, version })
         .whereNot({ state: 'DELETED' })
         .update({
-          ...toColumns(change, transaction),
+          ...toColumns(change, knex),
           version: version + 1,
-          state_at: transaction.fn.now(3),
-        });
-      if (changed === 0) return undefined;
-      const row = await selectSandboxes(transaction).where('sandboxes.id', id).first<SandboxRow>();
-      return toSandboxRecord(row);
+          state_at: knex.fn.now(3),
+        })
+        .returning('*');
+      return withTemplate(knex, changed);
     });
+    return row && toSandboxRecord(row);
   }
 
   /** Notes that a sandbox is in use, at most every few seconds. It is no change of state. */
@@ -149,6 +150,15 @@ export function selectSandboxes(knex: Queryable) {
   return knex('sandboxes')
     .join('templates', 'templates.id', 'sandboxes.template_id')
     .select('sandboxes.*', 'templates.name as template');
+}
+
+/** The rows that a statement returns, with the names of their templates. */
+function withTemplate(knex: Queryable, statement: Knex.QueryBuilder): Knex.QueryBuilder {
+  return knex
+    .with('written', statement)
+    .select<SandboxRow[]>('written.*', 'templates.name as template')
+    .from('written')
+    .join('templates', 'templates.id', 'written.template_id');
 }
 
 function visible(knex: Queryable, teamId: string) {

@@ -45,21 +45,7 @@ export class FakeHostAgent {
   readonly #changes = new ChangeCounter();
   #server: Server | undefined;
 
-  script: AgentScript = {
-    host: {
-      hostId: 'fakehost',
-      driver: 'fake',
-      accelerator: 'none',
-      templates: ['minimal'],
-      runId: 'run1',
-      memoryMbTotal: 1_000_000,
-      memoryMbUsed: 0,
-    },
-    complete: true,
-    beforeBoot: async () => undefined,
-    beforeDestroy: async () => undefined,
-    exec: async (request) => answerOf(`${[request.cmd, ...request.args].join(' ')}\n`),
-  };
+  script: AgentScript = defaultScript();
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
@@ -84,6 +70,15 @@ export class FakeHostAgent {
   async stop(): Promise<void> {
     this.#server?.forceShutdown();
     this.#server = undefined;
+  }
+
+  /** Forgets all sandboxes and goes back to doing what it is asked for. */
+  reset(): void {
+    this.script = defaultScript();
+    this.sandboxes.clear();
+    this.created.length = 0;
+    this.destroyed.length = 0;
+    this.#changes.bump();
   }
 
   /** Makes a sandbox end by itself. */
@@ -194,6 +189,24 @@ export class FakeHostAgent {
     if (!sandbox) throw new WrennError(Code.NOT_FOUND, 'SANDBOX_NOT_FOUND', 'agent text');
     return sandbox;
   }
+}
+
+function defaultScript(): AgentScript {
+  return {
+    host: {
+      hostId: 'fakehost',
+      driver: 'fake',
+      accelerator: 'none',
+      templates: ['minimal'],
+      runId: 'run1',
+      memoryMbTotal: 1_000_000,
+      memoryMbUsed: 0,
+    },
+    complete: true,
+    beforeBoot: async () => undefined,
+    beforeDestroy: async () => undefined,
+    exec: async (request) => answerOf(`${[request.cmd, ...request.args].join(' ')}\n`),
+  };
 }
 
 /** The answer of a program that printed this and ended with 0. */
