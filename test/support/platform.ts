@@ -1,0 +1,218 @@
+/**
+ * A whole platform as an operator runs it: `wrenn up` with its Postgres, agent
+ * and control plane as real processes, in folders of its own and on free ports.
+ * Images are shared with the machine.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { WrennClient } from '../../clients/typescript/index.js';
+import type { Sandbox } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { packageRoot } from '../../lib/files/package-root.js';
+import { type Census, takeCensus } from './census/census.js';
+import { eventually } from './eventually.js';
+import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
+
+/** The set-up of an embedded Postgres on a busy machine takes a while. */
+const UP_TIMEOUT_MS = 120_000;
+const DOWN_TIMEOUT_MS = 60_000;
+
+/** What stands in the command line of each process. */
+const PROCESSES = {
+  agent: 'dist/agent/main.js',
+  'control plane': 'dist/src/main.js',
+  postgres: 'native/bin/postgres',
+} as const;
+export type PlatformProcess = keyof typeof PROCESSES | 'up';
+
+export interface PlatformOptions {
+  /** Settings over the usual ones. */
+  settings?: Record<string, string>;
+}
+
+export class TestPlatform implements AsyncDisposable {
+  readonly directory: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly #folder: TemporaryDirectory;
+  #up: ChildProcess | undefined;
+  #client: WrennClient | undefined;
+  httpUrl = '';
+  grpcAddress = '';
+  apiKey = '';
+
+  private constructor(folder: TemporaryDirectory, environment: NodeJS.ProcessEnv) {
+    this.#folder = folder;
+    this.directory = folder.path;
+    this.environment = environment;
+  }
+
+  /** Starts a platform and waits until it takes calls. */
+  static async start({ settings = {} }: PlatformOptions = {}): Promise<TestPlatform> {
+    const folder = await temporaryDirectory('wrenn-e2e-');
+    const environment = {
+      ...process.env,
+      WRENN_STATE_DIR: join(folder.path, 'state'),
+      WRENN_RUN_DIR: join(folder.path, 'run'),
+      WRENN_CONFIG_DIR: join(folder.path, 'config'),
+      WRENN_HTTP_ADDRESS: `127.0.0.1:${await freePort()}`,
+      WRENN_GRPC_ADDRESS: `127.0.0.1:${await freePort()}`,
+      WRENN_NETWORK_POOL_SIZE: '0',
+      WRENN_RECONCILE_INTERVAL_MS: '1000',
+      ...settings,
+    };
+    const platform = new TestPlatform(folder, environment);
+    try {
+      await platform.up();
+    } catch (error) {
+      await folder.remove();
+      throw error;
+    }
+    return platform;
+  }
+
+  /** Runs `wrenn up` and waits until it says that it is ready. */
+  async up(): Promise<void> {
+    const child = spawn(join(packageRoot(), 'bin', 'wrenn'), ['--json', 'up'], {
+      env: this.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#up = child;
+    const errors: string[] = [];
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+    const line = await Promise.race([
+      once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(UP_TIMEOUT_MS) }),
+      once(child, 'exit').then(() => {
+        throw new Error(`wrenn up ended: ${errors.join('')}`);
+      }),
+    ]);
+    const ready = JSON.parse(String(line[0])) as Record<string, string>;
+    this.httpUrl = `http://${ready.http_address}`;
+    this.grpcAddress = ready.grpc_address ?? '';
+    this.apiKey = ready.api_key ?? '';
+  }
+
+  /** A client with the platform's API key. */
+  get client(): WrennClient {
+    this.#client ??= new WrennClient({ address: this.grpcAddress, apiKey: this.apiKey });
+    return this.#client;
+  }
+
+  /** Process id of a part that runs. @throws Error when none or several run. */
+  pid(part: PlatformProcess): number {
+    if (part === 'up') {
+      if (this.#up?.pid === undefined) throw new Error('wrenn up does not run');
+      return this.#up.pid;
+    }
+    const pids = this.processes().filter(
+      ({ command, parent }) => command.includes(PROCESSES[part]) && !this.#isOwn(parent, part),
+    );
+    if (pids.length !== 1 || !pids[0]) throw new Error(`${pids.length} processes of ${part} run`);
+    return pids[0].pid;
+  }
+
+  /** Every process whose environment or command line names this platform's folders. */
+  processes(): { pid: number; parent: number; command: string }[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        const command = readProc(name, 'cmdline').replaceAll('\0', ' ');
+        const belongs = `${command}${readProc(name, 'environ')}`.includes(this.directory);
+        const parent = Number(/\) \S (\d+)/.exec(readProc(name, 'stat'))?.[1] ?? 0);
+        return belongs ? [{ pid: Number(name), parent, command }] : [];
+      });
+  }
+
+  /** Kills a part as an out-of-memory killer would. */
+  kill(part: PlatformProcess, signal: NodeJS.Signals = 'SIGKILL'): void {
+    process.kill(this.pid(part), signal);
+  }
+
+  /** Process id of a sandbox's VMM, from its ledger entry. */
+  async vmmPid(sandboxId: string): Promise<number> {
+    const path = join(this.directory, 'run', 'ledger', `${sandboxId}.json`);
+    const { entry } = JSON.parse(await readFile(path, 'utf8')) as {
+      entry: { machine?: { pid: number } };
+    };
+    if (!entry.machine?.pid) throw new Error(`the ledger has no machine of ${sandboxId}`);
+    return entry.machine.pid;
+  }
+
+  /** Runs `echo` in the sandbox until it answers. */
+  async answers(sandboxId: string, timeoutMs = 60_000): Promise<void> {
+    await eventually(
+      async () => {
+        const { stdoutText } = await this.client.exec(sandboxId, { cmd: 'echo', args: ['alive'] });
+        if (stdoutText !== 'alive\n') throw new Error(`echo answered ${stdoutText}`);
+      },
+      { timeoutMs, pauseMs: 200 },
+    );
+  }
+
+  /** The API's view of a sandbox. */
+  get(sandboxId: string): Promise<Sandbox> {
+    return this.client.sandboxes.get(sandboxId);
+  }
+
+  /** Everything of this platform on the machine. */
+  async census(): Promise<Census> {
+    const path = join(this.directory, 'state', 'instance.json');
+    const { instanceId } = JSON.parse(await readFile(path, 'utf8')) as { instanceId: string };
+    return await takeCensus({ instanceIds: [instanceId], directories: [this.directory] });
+  }
+
+  /** Waits for the end of `wrenn up`. */
+  async ended(): Promise<void> {
+    const child = this.#up;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    await once(child, 'exit', { signal: AbortSignal.timeout(DOWN_TIMEOUT_MS) });
+  }
+
+  /** Runs `wrenn` with this platform's settings and returns what it printed. */
+  async wrenn(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const child = spawn(join(packageRoot(), 'bin', 'wrenn'), args, {
+      env: { ...this.environment, WRENN_API_KEY: this.apiKey },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output = { stdout: '', stderr: '' };
+    child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+    const [exitCode] = (await once(child, 'close')) as [number | null];
+    return { exitCode: exitCode ?? -1, ...output };
+  }
+
+  /** Deletes all sandboxes, stops everything and removes the folders. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client?.close();
+    const down = await this.wrenn('down', '--yes');
+    await this.ended();
+    if (down.exitCode !== 0) throw new Error(`wrenn down: ${down.stderr}`);
+    await this.#folder.remove();
+  }
+
+  /** Postgres has children of the same name. */
+  #isOwn(parent: number, part: keyof typeof PROCESSES): boolean {
+    return readProc(String(parent), 'cmdline').replaceAll('\0', ' ').includes(PROCESSES[part]);
+  }
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || !address) throw new Error('no address');
+  return address.port;
+}
