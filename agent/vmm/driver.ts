@@ -46,8 +46,9 @@ export interface MachineNetwork {
 /** What identifies a machine across restarts of the agent. JSON-serializable. */
 export interface MachineRecord {
   driver: string;
+  /** Process of the VMM; 0 before it was started. */
   pid: number;
-  /** Field 22 of /proc/PID/stat: with it a recycled pid is told from the VMM. */
+  /** Field 22 of /proc/PID/stat: with it a recycled pid is told from the VMM. Empty before its start. */
   startTimeTicks: string;
   runDirectory: string;
   cgroups: string[];

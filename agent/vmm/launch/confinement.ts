@@ -23,7 +23,7 @@ export interface Confinement {
   cgroups: readonly string[];
   /** Devices beside the harmless ones. */
   devices: readonly Device[];
-  /** Folders of the host that the VMM must not see, beside those that everybody may write. */
+  /** Folders of the host that the VMM must not see, beside those that are always covered. */
   hiddenFolders: readonly string[];
   /** What it does see of hidden folders. */
   shownFolders: readonly ShownFolder[];
@@ -33,8 +33,11 @@ export interface Confinement {
 
 const OPEN_FILES_MAX = 1024;
 
-/** Everybody may write there, or connect to services there. */
-const PUBLIC_FOLDERS = ['/run', '/tmp', '/var/tmp'];
+/**
+ * Always covered: where everybody may write or finds services, and where people keep their files
+ * (and where a folder of the platform would lie out of the VMM's reach).
+ */
+const COVERED_FOLDERS = ['/run', '/tmp', '/var/tmp', '/root', '/home'];
 
 /** Device numbers that Linux has given for good. */
 const COMMON_DEVICES = [
@@ -71,7 +74,7 @@ export function confinedCommand(confinement: Confinement, program: readonly stri
 export function viewSteps(confinement: Confinement): string[] {
   return [
     ...deviceSteps(confinement),
-    ...outermost([...PUBLIC_FOLDERS, ...confinement.hiddenFolders]).flatMap((hidden) => [
+    ...outermost([...COVERED_FOLDERS, ...confinement.hiddenFolders]).flatMap((hidden) => [
       'begin',
       ...confinement.shownFolders.flatMap((folder) => showSteps(hidden, folder)),
       ...['cover', hidden],

@@ -20,6 +20,7 @@ const STANDARD_ERROR = 2;
 export class MessagePipe {
   readonly #file: FileHandle;
   readonly #tail = new OutputTail(MESSAGE_BYTES_MAX);
+  #reading: Promise<void> | undefined;
   #closed = false;
 
   private constructor(file: FileHandle) {
@@ -49,11 +50,11 @@ export class MessagePipe {
 
   /** The last messages; also when the VMM has ended, and when the pipe is closed. */
   async read(): Promise<string> {
-    for (let reads = 0; reads < READS_MAX && !this.#closed; reads += 1) {
-      const chunk = await this.#readChunk();
-      if (chunk.length === 0) break;
-      this.#tail.append(chunk);
-    }
+    // One reader at a time: of two, one would not see what the other is about to keep.
+    this.#reading ??= this.#drain().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
     return this.#tail.text();
   }
 
@@ -62,6 +63,14 @@ export class MessagePipe {
     if (this.#closed) return;
     this.#closed = true;
     await this.#file.close();
+  }
+
+  async #drain(): Promise<void> {
+    for (let reads = 0; reads < READS_MAX && !this.#closed; reads += 1) {
+      const chunk = await this.#readChunk();
+      if (chunk.length === 0) return;
+      this.#tail.append(chunk);
+    }
   }
 
   async #readChunk(): Promise<Buffer> {

@@ -2,7 +2,8 @@
  * The host's processes, as /proc shows them. A pid alone names nobody, since
  * the kernel gives it out again; a pid with its start time does.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { delay } from '../../../lib/lifecycle/delay.js';
 
 export interface ProcessIdentity {
   pid: number;
@@ -10,11 +11,14 @@ export interface ProcessIdentity {
   startTimeTicks: string;
 }
 
+/** How long a killed process may take to be gone; the kernel may have to give up a disk request. */
+export const END_TIMEOUT_MS = 15_000;
+const END_POLL_MS = 20;
+
 const STATE_FIELD = 3;
 const START_TIME_FIELD = 22;
 /** States of a process that has ended: zombie, and dead. */
 const ENDED_STATES = new Set(['Z', 'X', 'x']);
-const DELETED_SUFFIX = ' (deleted)';
 
 /** Identity of the process that has this pid now; undefined when there is none, or it has ended. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
@@ -30,9 +34,17 @@ export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
   return now !== undefined && now.startTimeTicks === identity.startTimeTicks;
 }
 
-/** Sends SIGKILL to exactly this process; one that has ended is no error. */
-export async function killProcess(identity: ProcessIdentity): Promise<void> {
-  if (await isRunning(identity)) sendKill(identity.pid);
+/**
+ * Kills exactly this process and waits until it is gone. One that has ended is no error.
+ * @throws Error when it is not gone in time.
+ */
+export async function endProcess(identity: ProcessIdentity): Promise<void> {
+  const endsAt = performance.now() + END_TIMEOUT_MS;
+  while (await isRunning(identity)) {
+    sendKill(identity.pid);
+    if (performance.now() > endsAt) throw new Error(`process ${identity.pid} does not end`);
+    await delay(END_POLL_MS);
+  }
 }
 
 /** Sends SIGKILL; a process that has ended is no error. */
@@ -43,16 +55,6 @@ export function sendKill(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** Path of the program that a process runs, also when its file has been replaced since. */
-export async function executableOf(pid: number): Promise<string | undefined> {
-  try {
-    const path = await readlink(`/proc/${pid}/exe`);
-    return path.endsWith(DELETED_SUFFIX) ? path.slice(0, -DELETED_SUFFIX.length) : path;
-  } catch {
-    return undefined;
   }
 }
 

@@ -14,6 +14,7 @@ export class GuestConsole {
   readonly #execute: Execute;
   readonly #tail = new OutputTail(CONSOLE_BYTES);
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
   #reading: Promise<void> | undefined;
 
   constructor(execute: Execute) {
@@ -22,6 +23,7 @@ export class GuestConsole {
 
   /** Reads every second until `close`. */
   follow(): void {
+    if (this.#closed) return;
     this.#timer = setInterval(() => void this.#readMore(), CONSOLE_READ_INTERVAL_MS);
     this.#timer.unref();
   }
@@ -38,6 +40,7 @@ export class GuestConsole {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
   }
 

@@ -95,11 +95,6 @@ export class QmpClient {
     }
   }
 
-  /** Whether commands can still be sent. */
-  get open(): boolean {
-    return this.#failure === undefined;
-  }
-
   /**
    * Has QEMU do a command.
    * @throws QmpError when it refuses; Error when it does not answer in time or the connection ends.

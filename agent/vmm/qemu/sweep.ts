@@ -1,7 +1,8 @@
 /** Ends what earlier agents of this instance left behind. */
 import type { MachineRecord } from '../driver.js';
 import type { InstanceCgroups } from '../launch/cgroup.js';
-import { endProcess, machineProcesses, sandboxIdOfRecord } from './vmm-process.js';
+import { endProcess } from '../launch/process-table.js';
+import { machineProcesses, sandboxIdOfRecord } from './vmm-process.js';
 
 /**
  * Ends the processes and removes the cgroups of all sandboxes of an instance

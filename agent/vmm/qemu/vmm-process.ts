@@ -5,22 +5,16 @@
  */
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { delay } from '../../../lib/lifecycle/delay.js';
 import type { MachineRecord } from '../driver.js';
 import type { InstanceCgroups } from '../launch/cgroup.js';
 import {
   commandLineOf,
+  endProcess,
   identifyProcess,
-  isRunning,
   listPids,
   type ProcessIdentity,
-  sendKill,
 } from '../launch/process-table.js';
 import { machineNameIn } from './command-line.js';
-
-/** How long a killed process may take to be gone; the kernel may have to give up a disk request. */
-export const END_TIMEOUT_MS = 15_000;
-const END_POLL_MS = 20;
 
 const QMP_SOCKET_NAME = 'qmp.sock';
 
@@ -39,7 +33,7 @@ export interface MachineProcess extends ProcessIdentity {
 }
 
 /** The process that has this pid, if it is one of a machine of this instance. */
-export async function machineProcess(
+async function machineProcess(
   pid: number,
   instanceId: string,
 ): Promise<MachineProcess | undefined> {
@@ -81,14 +75,4 @@ export async function freeMachine(
   // Without its cgroup a launch that was cut off in its first moments cannot go on either.
   await cgroups.end(record.cgroups);
   await rm(qmpSocketPath(record.runDirectory), { force: true });
-}
-
-/** Kills a process and waits until it is gone. @throws Error when it is not gone in time. */
-export async function endProcess(identity: ProcessIdentity): Promise<void> {
-  const endsAt = performance.now() + END_TIMEOUT_MS;
-  while (await isRunning(identity)) {
-    sendKill(identity.pid);
-    if (performance.now() > endsAt) throw new Error(`process ${identity.pid} does not end`);
-    await delay(END_POLL_MS);
-  }
 }
