@@ -234,6 +234,18 @@ export function describeVmmDriver(
       expect(await fixture.leftovers(spec)).to.deep.equal([]);
     });
 
+    it('discards a machine of which only the first record was kept', async () => {
+      const { spec, machine } = await bootAny();
+      machine.release();
+      const first = { ...machine.record, pid: 0, startTimeTicks: '' };
+      const driver = fixture.restartedDriver();
+
+      expect(await driver.recover(first)).to.equal(undefined);
+      await driver.discard(first);
+
+      expect(await fixture.leftovers(spec)).to.deep.equal([]);
+    });
+
     it('leaves a stranger alone that has the process id of a discarded record', async () => {
       const { spec, machine } = await bootAny();
       const other = await fixture.makeSpec();
