@@ -25,6 +25,7 @@ const STATUS_BY_ERROR_CODE: Record<string, number> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 const BAD_REQUEST = 400;
+const IDLE_CLOSE_PAUSE_MS = 50;
 
 /**
  * Makes a server that does not listen yet.
@@ -81,10 +82,12 @@ export async function listen(server: Server, address: string): Promise<string> {
 /** Stops listening, lets requests in flight end, and closes what is left after a while. */
 export async function closeHttpServer(server: Server, timeoutMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs);
-  server.closeIdleConnections();
+  // A connection that was busy becomes idle with its answer, and would stay open for another.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CLOSE_PAUSE_MS);
+  const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
-  clearTimeout(timer);
+  clearInterval(idle);
+  clearTimeout(force);
 }
 
 function toListenOptions(address: string): { path: string } | { host: string; port: number } {

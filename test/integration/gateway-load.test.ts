@@ -1,5 +1,5 @@
 /** Clients that leave, wait, crowd or dawdle. */
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { Code, WrennError } from '../../lib/errors/index.js';
@@ -117,7 +117,7 @@ describe('the gateway under load', () => {
     requestTimeoutMs: 1000,
     connectionCheckIntervalMs: 100,
     answerTimeoutMs: 500,
-    closeTimeoutMs: 500,
+    closeTimeoutMs: 60_000,
   };
   let fixture: GatewayFixture;
   let gate: Gate;
@@ -254,7 +254,8 @@ describe('the gateway under load', () => {
   });
 
   it('ends while requests are in flight: those get their answer, new ones none', async () => {
-    const waiting = http(fixture, 'GET', '/v1/sandboxes');
+    const agent = new Agent({ keepAlive: true });
+    const waiting = http(fixture, 'GET', '/v1/sandboxes', { agent });
     await eventually(() => expect(gate.entered).to.equal(1));
     const closed = fixture.closeGateway();
     await eventually(async () => {
@@ -264,12 +265,33 @@ describe('the gateway under load', () => {
     gate.open();
     expect((await waiting).status).to.equal(200);
     await closed;
+    agent.destroy();
   });
+});
 
-  it('ends even when a request does not', async () => {
-    const waiting = http(fixture, 'GET', '/v1/sandboxes').catch((error: Error) => error);
-    await eventually(() => expect(gate.entered).to.equal(1));
-    await fixture.closeGateway();
-    expect(await waiting).to.be.instanceOf(Error);
+describe('the gateway with a request that does not end', () => {
+  it('ends nevertheless, and cancels the call', async () => {
+    const gate = new Gate();
+    const fixture = await startGatewayFixture(
+      {
+        sandboxes: {
+          listSandboxes: async (context) => {
+            await gate.pass(context.signal);
+            return EMPTY_PAGE;
+          },
+        },
+      },
+      { closeTimeoutMs: 100 },
+    );
+    try {
+      const waiting = http(fixture, 'GET', '/v1/sandboxes').catch((error: Error) => error);
+      await eventually(() => expect(gate.entered).to.equal(1));
+      await fixture.closeGateway();
+      expect(await waiting).to.be.instanceOf(Error);
+      await eventually(() => expect(gate.aborted).to.equal(1));
+    } finally {
+      gate.open();
+      await fixture.close();
+    }
   });
 });
