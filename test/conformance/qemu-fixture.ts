@@ -8,7 +8,7 @@ import { createQcow2Provider } from '../../agent/rootfs/qcow2.js';
 import type { MachineRecord, MachineSpec, VmmDriver } from '../../agent/vmm/driver.js';
 import { CGROUP_ROOT, InstanceCgroups, inspectCgroups } from '../../agent/vmm/launch/cgroup.js';
 import { identifyProcess } from '../../agent/vmm/launch/process-table.js';
-import { createQemuDriver } from '../../agent/vmm/qemu/driver.js';
+import { createQemuDriver, type QemuDriverOptions } from '../../agent/vmm/qemu/driver.js';
 import { machineProcesses } from '../../agent/vmm/qemu/vmm-process.js';
 import { GuestServiceService } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { packageRoot } from '../../lib/files/package-root.js';
@@ -129,15 +129,19 @@ export class QemuFixture implements VmmDriverFixture {
     await this.directory.remove();
   }
 
-  #createDriver(instanceId: string): VmmDriver {
-    return createQemuDriver({
+  /** What a driver of this instance is made with. */
+  driverOptions(instanceId = this.instanceId): Omit<QemuDriverOptions, 'log'> {
+    return {
       instanceId,
       accelerator: 'tcg',
       tscKhz: this.#tscKhz,
       hiddenDirectories: [join(this.directory.path, 'state'), join(this.directory.path, 'run')],
       imagesDirectory: IMAGES_DIRECTORY,
-      log: silentLog,
-    });
+    };
+  }
+
+  #createDriver(instanceId: string): VmmDriver {
+    return createQemuDriver({ ...this.driverOptions(instanceId), log: silentLog });
   }
 }
 
