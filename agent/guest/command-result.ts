@@ -8,8 +8,11 @@ import { CapturedOutput } from './captured-output.js';
 import { contractBroken, guestUnreachable } from './guest-error.js';
 import { isSignalName } from './signal-names.js';
 
-/** Bytes of each output that a caller gets. */
-export const CAPTURED_BYTES_MAX = 1024 * 1024;
+/**
+ * Bytes of each output that a caller gets. Both outputs, as bytes and once more as text, fit the
+ * 4 MiB that gRPC clients take by default.
+ */
+export const CAPTURED_BYTES_MAX = 1_000_000;
 /** Bytes that a guest may send for one program; beyond them the call ends. */
 export const STREAM_BYTES_MAX = 1024 * 1024 * 1024;
 /** What an event counts beside its content, so that empty ones do not come for ever. */

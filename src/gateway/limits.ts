@@ -6,8 +6,8 @@ const MIB = 1024 * KIB;
 /** Largest encoded message that the services take; grpc-js has the same default. */
 export const MESSAGE_BYTES_MAX = 4 * MIB;
 
-/** Largest answer of a service: what Exec returns may hold its output twice, as bytes and as text. */
-export const RESPONSE_MESSAGE_BYTES_MAX = 8 * MIB;
+/** Largest answer of a service; what grpc clients take by default. */
+export const RESPONSE_MESSAGE_BYTES_MAX = 4 * MIB;
 
 /** Deepest nesting of objects and arrays in a JSON body. */
 export const JSON_DEPTH_MAX = 64;

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { CAPTURED_BYTES_MAX } from '../../agent/guest/command-result.js';
 import { GuestClient } from '../../agent/guest/guest-client.js';
 import { Code, type Reason } from '../../lib/errors/index.js';
 import { type Fields, type Log, silentLog } from '../../lib/log/log.js';
@@ -52,13 +53,13 @@ describe('GuestClient', () => {
     });
   });
 
-  it('keeps the first MiB of a long output and drains the rest', async () => {
+  it('keeps the first bytes of a long output and drains the rest', async () => {
     const result = await guest.exec(
       guestCommand('head', ['-c', String(20 * MIB), '/dev/zero']),
       never,
     );
 
-    expect(result.stdout.length).to.equal(MIB);
+    expect(result.stdout.length).to.equal(CAPTURED_BYTES_MAX);
     expect(result).to.include({ stdoutTruncated: true, stderrTruncated: false, exitCode: 0 });
   });
 

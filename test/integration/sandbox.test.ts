@@ -260,7 +260,7 @@ describe('SandboxService, ProcessService and FileService', () => {
     });
 
     it('carries the largest outputs that a host gives', async () => {
-      const output = Buffer.alloc(1024 * 1024, 'x');
+      const output = Buffer.alloc(1_000_000, 'x');
       test.agent.script.exec = async () =>
         answerOf(output, { stderr: output, stdoutTruncated: true, stderrTruncated: true });
       const { sandboxId } = await create();

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { chmod, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -53,6 +53,8 @@ export class TestPlatform implements AsyncDisposable {
   /** Starts a platform and waits until it takes calls. */
   static async start({ settings = {} }: PlatformOptions = {}): Promise<TestPlatform> {
     const folder = await temporaryDirectory('wrenn-e2e-');
+    // Every VMM has a user of its own, who must be able to enter.
+    await chmod(folder.path, 0o711);
     const environment = {
       ...process.env,
       WRENN_STATE_DIR: join(folder.path, 'state'),

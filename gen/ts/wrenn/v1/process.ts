@@ -50,9 +50,9 @@ export interface ExecRequest_EnvEntry {
 
 /** ExecResponse is what became of the program. */
 export interface ExecResponse {
-  /** Standard output: the first 1 MiB. */
+  /** Standard output: the first 1,000,000 bytes. */
   stdout: Buffer;
-  /** Standard error: the first 1 MiB. */
+  /** Standard error: the first 1,000,000 bytes. */
   stderr: Buffer;
   /** `stdout` as text; empty when it is not valid UTF-8. */
   stdoutText: string;

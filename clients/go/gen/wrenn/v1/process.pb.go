@@ -133,9 +133,9 @@ func (x *ExecRequest) GetStdin() []byte {
 // ExecResponse is what became of the program.
 type ExecResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Standard output: the first 1 MiB.
+	// Standard output: the first 1,000,000 bytes.
 	Stdout []byte `protobuf:"bytes,1,opt,name=stdout,proto3" json:"stdout,omitempty"`
-	// Standard error: the first 1 MiB.
+	// Standard error: the first 1,000,000 bytes.
 	Stderr []byte `protobuf:"bytes,2,opt,name=stderr,proto3" json:"stderr,omitempty"`
 	// `stdout` as text; empty when it is not valid UTF-8.
 	StdoutText string `protobuf:"bytes,3,opt,name=stdout_text,json=stdoutText,proto3" json:"stdout_text,omitempty"`

@@ -193,9 +193,9 @@ export interface ExecRequest_EnvEntry {
 
 /** ExecResponse is what became of the program. */
 export interface ExecResponse {
-  /** Standard output: the first 1 MiB. */
+  /** Standard output: the first 1,000,000 bytes. */
   stdout: Buffer;
-  /** Standard error: the first 1 MiB. */
+  /** Standard error: the first 1,000,000 bytes. */
   stderr: Buffer;
   /** Whether standard output went on. */
   stdoutTruncated: boolean;
