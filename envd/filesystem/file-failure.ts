@@ -25,6 +25,7 @@ const FAILURES: Record<string, GuestFailure> = {
 export function fileFailure(thrown: unknown, absent: GuestFailure): WrennError {
   if (thrown instanceof WrennError) return thrown;
   const { code } = thrown as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return guestFailure(absent, thrown);
-  return guestFailure(FAILURES[code ?? ''] ?? 'file_not_usable', thrown);
+  const known = code === 'ENOENT' ? absent : FAILURES[code ?? ''];
+  // What is the caller's own mistake needs no line on the console.
+  return known ? guestFailure(known) : guestFailure('file_not_usable', thrown);
 }

@@ -115,7 +115,9 @@ function notStarted(error: NodeJS.ErrnoException): WrennError {
       cause: error,
     });
   }
-  return guestFailure(NOT_STARTED[error.code ?? ''] ?? 'program_not_started', error);
+  const known = NOT_STARTED[error.code ?? ''];
+  // What is the caller's own mistake needs no line on the console.
+  return known ? guestFailure(known) : guestFailure('program_not_started', error);
 }
 
 function toExit(code: number | null, signal: NodeJS.Signals | null): Exit {

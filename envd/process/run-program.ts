@@ -1,15 +1,14 @@
 /** One program from its start to its end, as the events of ProcessService.Start. */
-import { closeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { StartRequest, StartResponse } from '../../gen/ts/wrenn/envd/v1/process.js';
+import { WrennError } from '../../lib/errors/index.js';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
 import { type Account, findAccount } from '../accounts.js';
 import { type Child, type Command, type Exit, startChild } from './child.js';
 import { type Environment, environmentOf } from './environment.js';
 import { findProgram } from './find-program.js';
-import { openInput } from './input-file.js';
-import { Output } from './output.js';
-import type { PipeStock } from './pipe-stock.js';
+import type { Output } from './output.js';
+import { openStdio, type Stdio, type StdioSource } from './stdio.js';
 
 /**
  * How long output is waited for after the program itself has ended: a program
@@ -22,10 +21,7 @@ const OUTPUT_BYTES_AFTER_EXIT_MAX = 2 * 1024 * 1024;
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const DEFAULT_USER = 'root';
 
-export interface Programs {
-  pipes: PipeStock;
-  /** Folder for files of the daemon alone, in memory. */
-  privateDirectory: string;
+export interface Programs extends StdioSource {
   busyboxPath: string;
   /** Variables that PostInit set. */
   sandboxEnvironment: () => Environment;
@@ -94,34 +90,16 @@ async function start(
   command: Command,
   stdin: Uint8Array,
 ): Promise<{ child: Child; output: Output }> {
-  const { account } = command;
-  const opened: number[] = [];
-  const keep = (fd: number): number => {
-    opened.push(fd);
-    return fd;
-  };
-  const takePipe = async () => {
-    const { readFd, writeFd } = await programs.pipes.take(account);
-    return { readFd: keep(readFd), writeFd: keep(writeFd) };
-  };
+  let stdio: Stdio | undefined;
   try {
-    const stdout = await takePipe();
-    const stderr = await takePipe();
-    const input =
-      stdin.length > 0 ? keep(openInput(programs.privateDirectory, stdin, account)) : undefined;
-    const stdio = { stdin: input, stdout: stdout.writeFd, stderr: stderr.writeFd };
-    const child = await startChild(command, stdio, programs.busyboxPath);
-    const output = new Output(take(opened, stdout.readFd), take(opened, stderr.readFd));
-    return { child, output };
+    stdio = await openStdio(programs, command.account, stdin);
+    const child = await startChild(command, stdio.forProgram, programs.busyboxPath);
+    return { child, output: stdio.takeOutput() };
+  } catch (error) {
+    throw error instanceof WrennError ? error : guestFailure('program_not_started', error);
   } finally {
-    // The program has its own copies of its ends; the daemon's must close for an end of file.
-    for (const fd of opened) closeSync(fd);
+    stdio?.close();
   }
-}
-
-function take(opened: number[], fd: number): number {
-  opened.splice(opened.indexOf(fd), 1);
-  return fd;
 }
 
 /** Yields output until both pipes are closed, or the program is gone and its output too. */

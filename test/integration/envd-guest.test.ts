@@ -1,11 +1,20 @@
 /** How the real guest daemon becomes a sandbox, and whom it admits. */
+import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { PostInitRequest } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
-import { type EnvdProcess, initializeEnvd, startEnvd, TOKEN } from '../support/envd.js';
+import {
+  collect,
+  type EnvdProcess,
+  initializeEnvd,
+  isAlive,
+  startEnvd,
+  TOKEN,
+} from '../support/envd.js';
 import { requireNeed } from '../support/requirements.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
@@ -169,6 +178,26 @@ describe('envd before and after PostInit', () => {
     expect(steps.find(({ name }) => name === 'wall_clock')?.error).not.to.equal('');
   });
 
+  it('outlives connections that talk nonsense or break off', async () => {
+    await initializeEnvd(envd);
+    const [host = '', port = ''] = envd.target.split(':');
+    for (const nonsense of [
+      'GET / HTTP/1.1\r\n\r\n',
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff',
+      '\0'.repeat(100_000),
+    ]) {
+      const socket = connect(Number(port), host);
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(Buffer.from(nonsense, 'latin1'));
+      socket.resetAndDestroy();
+    }
+    for (const call of await startAndBreakOff()) await call;
+
+    expect((await envd.run({ cmd: 'echo', args: ['alive'] })).stdout).to.equal('alive\n');
+    expect(await isAlive(envd.pid)).to.equal(true);
+  });
+
   it('keeps the token where only root reads it', async () => {
     await initializeEnvd(envd);
 
@@ -189,6 +218,14 @@ describe('envd before and after PostInit', () => {
     const result = await envd.run({ cmd: 'sh', args: ['-c', 'echo $GREETING'] });
     expect(result.stdout).to.equal('hello\n');
   });
+
+  /** Calls that are cancelled at every moment of their life. */
+  async function startAndBreakOff(): Promise<Promise<unknown>[]> {
+    return Array.from({ length: 30 }, (_, index) => {
+      const signal = AbortSignal.timeout(index);
+      return collect(envd.start({ cmd: 'yes' }, signal)).catch(() => undefined);
+    });
+  }
 
   function read(options: ReturnType<typeof withToken>) {
     return envd.files.readFile({ path: '/etc/passwd', sizeBytesMax: 1_000_000 }, options);

@@ -1,7 +1,9 @@
 /** Programs that the real guest daemon runs on this machine. */
+import { setMaxListeners } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { PROGRAMS_MAX } from '../../envd/process/process-service.js';
 import { Code, hasReason, type Reason, WrennError } from '../../lib/errors/index.js';
 import {
   collect,
@@ -232,6 +234,24 @@ describe('envd running programs', () => {
     );
   });
 
+  it('refuses one program more than may run, and takes it when one has ended', async function () {
+    this.timeout(60_000);
+    await using other = await startEnvd();
+    const cancel = new AbortController();
+    setMaxListeners(PROGRAMS_MAX, cancel.signal);
+    const running = Array.from({ length: PROGRAMS_MAX }, () =>
+      collect(other.start({ cmd: 'sleep', args: ['300'] }, cancel.signal)).catch(() => 'ended'),
+    );
+    const refused = await eventually(() => failure(other, { cmd: 'sleep', args: ['0.2'] }));
+
+    cancel.abort();
+    await Promise.all(running);
+
+    expect(refused).to.include({ code: Code.FAILED_PRECONDITION, reason: 'COMMAND_NOT_STARTED' });
+    expect(refused.metadata.failure).to.equal('program_limit');
+    await eventually(async () => expect((await other.run({ cmd: 'true' })).exitCode).to.equal(0));
+  });
+
   it('leaves no descriptor and no child behind', async () => {
     const before = await openDescriptors(envd.pid);
     for (let index = 0; index < 40; index += 1) {
@@ -239,6 +259,7 @@ describe('envd running programs', () => {
       await failure(envd, { cmd: 'no-such-program' });
     }
 
+    await eventually(async () => expect(await childrenOf(envd.pid)).to.equal(''));
     await eventually(async () => expect(await openDescriptors(envd.pid)).to.be.at.most(before + 2));
   });
 
@@ -335,4 +356,8 @@ async function writtenBytes(pid: number): Promise<number> {
 
 async function openDescriptors(pid: number): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`)).length;
+}
+
+async function childrenOf(pid: number): Promise<string> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim();
 }
