@@ -42,7 +42,7 @@ function packageFolder(): string {
  * An npm package cannot hold symbolic links, so this one lists them and makes
  * them in an install script, which npm may have been told not to run.
  */
-async function linkLibraries(root: string): Promise<void> {
+export async function linkLibraries(root: string): Promise<void> {
   const list = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8');
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     try {

@@ -93,7 +93,7 @@ export class EmbeddedPostgres {
     await mkdir(options.socketDirectory, { recursive: true, mode: 0o700 });
     const claim = await claimDirectory('database', options.directory);
     try {
-      await endLeftovers(dataDirectoryIn(options.directory));
+      await endLeftovers(dataDirectoryIn(options.directory), options.socketDirectory);
       await initializeDataDirectory(options.directory, binaries);
       const server = new EmbeddedPostgres(options, binaries, claim);
       await server.#launch();
@@ -197,12 +197,13 @@ export class EmbeddedPostgres {
 
   async #restart(): Promise<void> {
     const { signal } = this.#stopping;
+    const { directory, socketDirectory } = this.#options;
     let pauseMs = RESTART_PAUSE_MS;
     while (!signal.aborted) {
       this.#options.log.error('embedded postgres ended, starting it again');
       try {
         await delay(pauseMs, signal);
-        await endLeftovers(dataDirectoryIn(this.#options.directory));
+        await endLeftovers(dataDirectoryIn(directory), socketDirectory);
         if (!signal.aborted) await this.#launch();
         return;
       } catch (error) {

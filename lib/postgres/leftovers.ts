@@ -13,20 +13,24 @@ const LEFTOVER_KILL_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
 /** Ends the server that runs in `data`. To be called by the one who has claimed the folder. */
-export async function endLeftovers(data: string): Promise<void> {
-  if (await goneWithin(data, LEFTOVER_PATIENCE_MS)) return removePidFile(data);
+export async function endLeftovers(data: string, socketDirectory: string): Promise<void> {
+  await endProcesses(data);
+  // With no process left these are stale, and the pid in them may be anybody's by now.
+  await rm(join(data, 'postmaster.pid'), { force: true });
+  for (const name of await readdir(socketDirectory)) {
+    if (name.startsWith('.s.PGSQL.')) await rm(join(socketDirectory, name), { force: true });
+  }
+}
+
+async function endProcesses(data: string): Promise<void> {
+  if (await goneWithin(data, LEFTOVER_PATIENCE_MS)) return;
   for (const pid of await processesIn(data)) kill(pid);
-  if (await goneWithin(data, LEFTOVER_KILL_TIMEOUT_MS)) return removePidFile(data);
+  if (await goneWithin(data, LEFTOVER_KILL_TIMEOUT_MS)) return;
   throw new WrennError(
     Code.UNAVAILABLE,
     'DATABASE_UNAVAILABLE',
     `an earlier Postgres in ${data} does not end`,
   );
-}
-
-/** With no process left its pid file is stale, and its pid may be anybody's after a reboot. */
-async function removePidFile(data: string): Promise<void> {
-  await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
 async function goneWithin(data: string, timeoutMs: number): Promise<boolean> {

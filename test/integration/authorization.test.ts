@@ -198,7 +198,10 @@ describe('authorization', () => {
     reason: Reason,
   ): Promise<void> {
     const error = await errorOf(row.call(test.clients, options, target));
-    expect([error?.code, error?.reason]).to.deep.equal([Code.UNAUTHENTICATED, reason]);
+    expect([error?.code, error?.reason], JSON.stringify(options.metadata)).to.deep.equal([
+      Code.UNAUTHENTICATED,
+      reason,
+    ]);
     await expectUntouched();
   }
 
@@ -219,7 +222,6 @@ describe('authorization', () => {
     const { accessToken } = stranger.session;
     const headers = [
       'Bearer',
-      'Bearer ',
       'Bearer x',
       `Basic ${accessToken}`,
       accessToken,
