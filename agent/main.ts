@@ -16,6 +16,8 @@ try {
   await aborted(shutdownSignal());
   log.info('stopping; running sandboxes go on');
   await agent.close();
+  // Machines of the fake driver live in this process and would keep it going.
+  process.exit();
 } catch (error) {
   // Standard error is where a supervisor, or a person, looks first.
   console.error(error instanceof WrennError ? `wrenn agent: ${error.message}` : error);

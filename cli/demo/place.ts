@@ -4,8 +4,8 @@
  * are always the same ones, so that a demo finds and removes what a killed one
  * left behind.
  */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type PlatformConfig, readPlatformConfig } from '../config.js';
 import { CliError } from '../failure.js';
 import { findFreePort } from '../up/addresses.js';
@@ -39,6 +39,10 @@ export async function claimDemoPlace(
     remove: async () => {
       await rm(config.stateDirectory, { recursive: true, force: true });
       await rm(config.runDirectory, { recursive: true, force: true });
+      for (const parent of [config.stateDirectory, config.runDirectory].map(dirname)) {
+        // Only if the demo made it: a folder in use is not empty.
+        await rmdir(parent).catch(() => undefined);
+      }
     },
     [Symbol.asyncDispose]: async () => void (await claim.undo()),
   };

@@ -1,7 +1,12 @@
 /** TCP addresses that the platform listens on. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { HostPort } from '../../lib/config/environment.js';
 import { CliError } from '../failure.js';
+
+const FREE_PORT_MIN = 10_000;
+const FREE_PORT_MAX = 32_000;
+const FREE_PORT_ATTEMPTS_MAX = 50;
 
 /** `host:port`, with brackets around an IPv6 address. */
 export function formatAddress({ host, port }: HostPort): string {
@@ -30,9 +35,20 @@ export async function requireFree(address: HostPort, setting: string): Promise<v
   }
 }
 
-/** A port on the loopback address that is free at this moment. */
+/**
+ * A port on the loopback address that is free at this moment. It lies outside
+ * the range from which the kernel takes ports for outgoing connections, so that
+ * none of these is likely to take it before it is used.
+ */
 export async function findFreePort(): Promise<number> {
-  return await listenOnce({ host: '127.0.0.1', port: 0 });
+  for (let attempt = 1; ; attempt += 1) {
+    const port = randomInt(FREE_PORT_MIN, FREE_PORT_MAX);
+    try {
+      return await listenOnce({ host: '127.0.0.1', port });
+    } catch (error) {
+      if (attempt >= FREE_PORT_ATTEMPTS_MAX) throw error;
+    }
+  }
 }
 
 function listenOnce({ host, port }: HostPort): Promise<number> {

@@ -34,7 +34,7 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #policy = new RestartPolicy(FIRST_START_LIMITS);
   readonly #stopping = new AbortController();
-  readonly #lastLines: string[] = [];
+  readonly #lastWords: string[] = [];
   #child: ChildProcess | undefined;
   #giveUp: (error: Error) => void = () => undefined;
 
@@ -88,10 +88,16 @@ export class Daemon {
 
   #readLines(stream: Readable): void {
     createInterface({ input: stream }).on('line', (line) => {
-      this.#lastLines.push(line);
-      if (this.#lastLines.length > LINES_KEPT_MAX) this.#lastLines.shift();
+      this.#remember(line);
       this.#options.onLine(line);
     });
+  }
+
+  /** What is not logged but said is for people; a restart says the same again. */
+  #remember(line: string): void {
+    if (line.startsWith('{') || this.#lastWords.includes(line)) return;
+    this.#lastWords.push(line);
+    if (this.#lastWords.length > LINES_KEPT_MAX) this.#lastWords.shift();
   }
 
   async #ended(how: string): Promise<void> {
@@ -99,10 +105,9 @@ export class Daemon {
     const { name, onRestart } = this.#options;
     const pauseMs = this.#policy.ended(performance.now());
     if (pauseMs === undefined) {
+      const lastWords = this.#lastWords.join('\n');
       this.#giveUp(
-        new CliError(
-          `the ${name} keeps ending (${how}); its last words:\n${this.#lastLines.join('\n')}`,
-        ),
+        new CliError(`the ${name} keeps ending (${how}); its last words:\n${lastWords}`),
       );
       return;
     }
