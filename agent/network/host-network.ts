@@ -16,7 +16,6 @@ import { setUpInstance, takeDownInstance } from './instance/instance-network.js'
 import type { InstanceLayout } from './layout.js';
 import type { Network, NetworkSlot } from './network.js';
 import { SlotBuilder } from './slots/slot-builder.js';
-import { slotsOnHost } from './slots/slot-host.js';
 import { SlotPool } from './slots/slot-pool.js';
 import { SWEEP_WAIT_MS, startSweep } from './slots/sweep.js';
 
@@ -52,7 +51,7 @@ export async function createNetwork(options: NetworkOptions): Promise<HostNetwor
     const forwarder = await startDnsForwarder({ address, resolvConfPath, log });
     return new HostNetwork(commands, layout, forwarder, options.poolSize, log);
   } catch (error) {
-    await takeDownUnused(commands, layout);
+    await takeDownInstance(commands, layout);
     throw error;
   }
 }
@@ -161,7 +160,7 @@ export class HostNetwork implements Network {
     const outcomes = [
       await Promise.allSettled([this.#pool.close()]),
       await Promise.allSettled([this.#forwarder.close()]),
-      await Promise.allSettled([takeDownUnused(this.#commands, this.#layout)]),
+      await Promise.allSettled([takeDownInstance(this.#commands, this.#layout)]),
     ].flat();
     throwRejected(outcomes, 'network not closed completely');
   }
@@ -177,15 +176,6 @@ export class HostNetwork implements Network {
       if (!(await this.#pool.settle())) throw exhausted(this.#layout.slotCount);
     }
   }
-}
-
-/**
- * Takes the instance-wide parts down unless a slot is on the host: the rules
- * confine its guest, whoever holds it.
- */
-async function takeDownUnused(commands: NetworkCommands, layout: InstanceLayout): Promise<void> {
-  if ((await slotsOnHost(layout)).length > 0) return;
-  await takeDownInstance(commands, layout);
 }
 
 async function endsWithin(work: Promise<void>, limitMs: number): Promise<boolean> {

@@ -7,6 +7,7 @@ import { hostRequirement, throwRejected } from '../errors.js';
 import type { InstanceLayout } from '../layout.js';
 import { leaveForeignChains, openForeignChains } from '../rules/foreign-chains.js';
 import { hostRules, removeHostRules } from '../rules/host-rules.js';
+import { slotsOnHost } from '../slots/slot-host.js';
 import { claimRange, type RangeRequest, removeBridge } from './claim-range.js';
 
 const FORWARDING_SETTING = 'net/ipv4/ip_forward';
@@ -22,16 +23,26 @@ export async function setUpInstance(
   log: Log,
 ): Promise<InstanceLayout> {
   const layout = await claimRange(commands, request);
-  await loadRules(commands, layout);
-  await enableForwarding(commands, log);
-  return layout;
+  try {
+    await loadRules(commands, layout);
+    await enableForwarding(commands, log);
+    return layout;
+  } catch (error) {
+    await takeDownInstance(commands, layout);
+    throw error;
+  }
 }
 
-/** Takes down what `setUpInstance` made. Idempotent; throws an AggregateError of all failures. */
+/**
+ * Takes down what `setUpInstance` made, unless a slot is on the host: the rules
+ * confine its guest, whoever holds it. Idempotent.
+ * @throws AggregateError of all failures.
+ */
 export async function takeDownInstance(
   commands: NetworkCommands,
   layout: InstanceLayout,
 ): Promise<void> {
+  if ((await slotsOnHost(layout)).length > 0) return;
   const outcomes = await Promise.allSettled([
     leaveForeignChains(commands, layout).then((statements) =>
       commands.nft([...statements, removeHostRules(layout)].join('\n')),

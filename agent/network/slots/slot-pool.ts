@@ -15,6 +15,8 @@ export class SlotPool {
   readonly #closed = new AbortController();
   readonly #ready: NetworkSlot[] = [];
   #filling: Promise<void> | undefined;
+  /** Whether `fill` was called while a fill was ending. */
+  #fillAgain = false;
   #retry: NodeJS.Timeout | undefined;
 
   /** @param size slots to hold ready; 0 builds none ahead. */
@@ -30,10 +32,13 @@ export class SlotPool {
 
   /** Builds what is missing; returns at once. */
   fill(): void {
-    if (this.#closed.signal.aborted || this.#filling) return;
+    if (this.#closed.signal.aborted) return;
+    this.#fillAgain = this.#filling !== undefined;
+    if (this.#filling) return;
     clearTimeout(this.#retry);
     this.#filling = this.#fill().finally(() => {
       this.#filling = undefined;
+      if (this.#fillAgain) this.fill();
     });
   }
 

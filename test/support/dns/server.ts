@@ -9,6 +9,8 @@ export type Behaviour = (question: Buffer, protocol: 'udp' | 'tcp') => Buffer[];
 export interface DnsServer {
   port: number;
   behaviour: Behaviour;
+  /** Sends an answer by UDP that comes late. */
+  send(answer: Buffer, port: number): void;
   /** Every question so far, with the port that it came from. */
   questions: { message: Buffer; protocol: 'udp' | 'tcp'; port: number }[];
   /** Idempotent. */
@@ -45,6 +47,7 @@ export async function startDnsServer(
     port: (tcp.address() as AddressInfo).port,
     behaviour,
     questions: [],
+    send: (answer, to) => udp.send(answer, to, address),
     async close() {
       if (closed) return;
       closed = true;
