@@ -26,9 +26,9 @@ say() {
 
 mount_kernel_filesystems() {
   # Until /proc is there busybox cannot find itself: the first mount names its file.
-  /wrenn/bin/busybox mount -a -T /wrenn/mounts-early || say 'a kernel filesystem did not mount'
+  /wrenn/bin/busybox mount -a -T /wrenn/kernel.mounts || say 'a kernel filesystem did not mount'
   mkdir -p /dev/pts /dev/shm
-  mount -a -T /wrenn/mounts || say 'a runtime filesystem did not mount'
+  mount -a -T /wrenn/runtime.mounts || say 'a runtime filesystem did not mount'
   # What udev would make; shells need /dev/fd for process substitution.
   ln -sfn /proc/self/fd /dev/fd
   ln -sfn /proc/self/fd/0 /dev/stdin

@@ -48,6 +48,8 @@ export function kernelArguments(options: KernelArgumentOptions): string {
     // hangs before it prints a line.
     `tsc_early_khz=${options.tscKhz}`,
     'no_timer_check',
+    // The kernel would go on to check the counter against timer ticks, which a stalled host loses.
+    'tsc=reliable',
     `${GUEST_ADDRESS_ARGUMENT}=${options.guestAddress}`,
     `${GATEWAY_ADDRESS_ARGUMENT}=${options.gatewayAddress}`,
   ].join(' ');

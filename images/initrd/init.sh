@@ -53,7 +53,7 @@ mount_drives() {
 }
 
 # Until /proc is there busybox cannot find itself: these two name its file.
-/bin/busybox mount -a -T /mounts || fail 'a kernel filesystem did not mount'
+/bin/busybox mount -a -T /kernel.mounts || fail 'a kernel filesystem did not mount'
 load_drivers
 wait_for_drives
 mount_drives

@@ -1,0 +1,157 @@
+/**
+ * The images folder: files named by their content, and beside them a record of each that says from
+ * which inputs it was made.
+ *
+ *     minimal-0123456789abcdef.ext4    an image, read-only, never changed
+ *     records/minimal.json             key of its inputs, hash, facts
+ *     building/                        unfinished files; emptied by every build
+ *     manifest.json                    the current images (lib/images/manifest.ts)
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { syncDirectory, writeFileAtomic } from '../lib/files/atomic-write.js';
+import { packageRoot } from '../lib/files/package-root.js';
+import type { Image } from '../lib/images/manifest.js';
+import { cacheKey } from './cache-key.js';
+import { explain } from './failure.js';
+import type { Progress } from './progress.js';
+import type { Facts, Recipe } from './recipe.js';
+
+const NAME_HASH_LENGTH = 16;
+const IMAGE_MODE = 0o444;
+const RECORD_MODE = 0o644;
+const HASH_READ_BYTES = 1024 * 1024;
+
+/** An image together with what its maker noted. */
+export interface StoredImage<F extends Facts> extends Image {
+  facts: F;
+}
+
+interface ImageRecord<F extends Facts> extends StoredImage<F> {
+  key: string;
+  /** Apparent size in bytes, a cheap check that the file is whole. */
+  length: number;
+}
+
+export interface ImageStoreOptions {
+  imagesDirectory: string;
+  /** Folder in which builds may work. */
+  workDirectory: string;
+  progress: Progress;
+  /** Makes every image anew. */
+  refresh: boolean;
+}
+
+export class ImageStore {
+  readonly #options: ImageStoreOptions;
+
+  constructor(options: ImageStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the folders, without what killed builds have left. No other build may run. */
+  async open(): Promise<void> {
+    await this.close();
+    for (const directory of [this.#buildingDirectory, this.#options.workDirectory]) {
+      await mkdir(directory, { recursive: true, mode: 0o755 });
+    }
+    await mkdir(join(this.#options.imagesDirectory, 'records'), { recursive: true, mode: 0o755 });
+  }
+
+  /** Removes unfinished files. */
+  async close(): Promise<void> {
+    for (const directory of [this.#buildingDirectory, this.#options.workDirectory]) {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * The image of a recipe, made only when none from the same inputs is there.
+   * @throws WrennError HOST_REQUIREMENT or HOST_DISK_FULL when it cannot be made.
+   */
+  async provide<F extends Facts>(recipe: Recipe<F>): Promise<StoredImage<F>> {
+    const task = this.#options.progress.start(recipe.name);
+    try {
+      const key = await cacheKey(packageRoot(), recipe.sources, recipe.inputs);
+      const present = this.#options.refresh ? undefined : await this.#find<F>(recipe.name, key);
+      if (present) {
+        task.finish('up to date');
+        return present;
+      }
+      const record = await this.#make(recipe, key, task);
+      task.finish(`made ${record.path.slice(record.path.lastIndexOf('/') + 1)}`);
+      return record;
+    } catch (error) {
+      task.fail();
+      throw explain(`building the image ${recipe.name}`, error);
+    }
+  }
+
+  async #find<F extends Facts>(name: string, key: string): Promise<ImageRecord<F> | undefined> {
+    try {
+      const content = await readFile(this.#recordPath(name), 'utf8');
+      const stored = JSON.parse(content) as ImageRecord<F>;
+      if (stored.key !== key) return undefined;
+      const path = join(this.#options.imagesDirectory, stored.path);
+      const { size } = await stat(path);
+      return size === stored.length ? { ...stored, path } : undefined;
+    } catch {
+      // A record or an image that is missing or damaged is made anew.
+      return undefined;
+    }
+  }
+
+  async #make<F extends Facts>(
+    recipe: Recipe<F>,
+    key: string,
+    task: ReturnType<Progress['start']>,
+  ): Promise<ImageRecord<F>> {
+    const directory = join(this.#options.workDirectory, recipe.name);
+    const building = join(this.#buildingDirectory, recipe.name + recipe.suffix);
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    const facts = await recipe.build(building, { directory, task });
+    task.step('checking in');
+    const sha256 = await hashFile(building);
+    const name = `${recipe.name}-${sha256.slice(0, NAME_HASH_LENGTH)}${recipe.suffix}`;
+    const path = await this.#publish(building, name);
+    const { size: length } = await stat(path);
+    const record = { key, path, sha256, length, facts };
+    const stored = JSON.stringify({ ...record, path: name }, undefined, 2);
+    await writeFileAtomic(this.#recordPath(recipe.name), `${stored}\n`, RECORD_MODE);
+    await rm(directory, { recursive: true, force: true });
+    return record;
+  }
+
+  /** Gives a finished file its name, durably. An equal image of that name is replaced. */
+  async #publish(building: string, name: string): Promise<string> {
+    const { imagesDirectory } = this.#options;
+    const path = join(imagesDirectory, name);
+    await chmod(building, IMAGE_MODE);
+    const file = await open(building, 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(building, path);
+    await syncDirectory(imagesDirectory);
+    return path;
+  }
+
+  get #buildingDirectory(): string {
+    return join(this.#options.imagesDirectory, 'building');
+  }
+
+  #recordPath(name: string): string {
+    return join(this.#options.imagesDirectory, 'records', `${name}.json`);
+  }
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: HASH_READ_BYTES }), hash);
+  return hash.digest('hex');
+}
