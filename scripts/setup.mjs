@@ -36,15 +36,27 @@ export async function setUp(options = {}) {
   if (options.listens) refuse(findPortProblems(facts));
 
   await installNpmPackages();
-  await step('build', 'npm', ['run', '--silent', 'build']);
-  if (options.buildOnly || hostProblems.length > 0) return hostProblems;
+  await step('TypeScript build', 'node_modules/.bin/tsc', ['-b']);
+  if (!options.buildOnly && hostProblems.length === 0) {
+    hostProblems.push(...(await prepareHost(options.hostOptional ?? false)));
+  }
+  await step('C programs', 'make', ['--silent', '-C', 'native/host']);
+  return hostProblems;
+}
+
+/**
+ * Installs Debian packages and builds the images; what is there already is left alone.
+ * @param {boolean} optional
+ * @returns {Promise<string[]>} why it failed, when it is optional
+ */
+async function prepareHost(optional) {
   try {
     await step('Debian packages and images', 'node', ['dist/images/main.js']);
+    return [];
   } catch (error) {
-    if (!options.hostOptional || !(error instanceof SetupError)) throw error;
-    hostProblems.push(error.message);
+    if (!optional || !(error instanceof SetupError)) throw error;
+    return [error.message];
   }
-  return hostProblems;
 }
 
 /** @param {string[]} problems */
@@ -79,7 +91,10 @@ function npmPackagesAreCurrent() {
 async function step(name, command, args) {
   console.log(`… ${name}`);
   const startedAt = performance.now();
-  const { exitCode } = await runStreaming(command, args);
+  const { exitCode } = await runStreaming(command, args).catch((error) => {
+    if (error.code !== 'ENOENT') throw error;
+    throw new SetupError(`There is no ${command}: run apt-get install ${command}.`);
+  });
   if (exitCode !== 0) {
     throw new SetupError(`The step "${name}" ended with ${exitCode}; its last lines say why.`);
   }
