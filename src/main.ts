@@ -2,6 +2,7 @@
  * The control plane. SIGTERM and SIGINT let calls under way end, then it stops;
  * sandboxes run on. A second signal ends it at once.
  */
+import { setLogger } from '@grpc/grpc-js';
 import dotenv from 'dotenv';
 import { WrennError } from '../lib/errors/index.js';
 import { aborted, shutdownSignal } from '../lib/lifecycle/shutdown.js';
@@ -13,6 +14,9 @@ dotenv.config({ quiet: true });
 try {
   const config = readConfig();
   const log = createLog(config.logLevel, { component: 'control-plane' });
+  // gRPC's own words are one line of the log like all others.
+  const say = (line: unknown) => log.warn('grpc says', { line: String(line) });
+  setLogger({ error: say, info: say, debug: say });
   const shutdown = shutdownSignal();
   const controlPlane = await startControlPlane(config, log);
   await aborted(shutdown);

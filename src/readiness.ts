@@ -11,7 +11,7 @@ import type { Context } from './context.js';
 import { PUBLIC_SERVICES } from './services.js';
 
 /** Pause between two looks at database and host. */
-export const CHECK_PAUSE_MS = 2000;
+export const CHECK_PAUSE_MS = 5000;
 
 /** Services that work without a host. */
 const WITHOUT_HOST = new Set(['wrenn.v1.AuthService', 'wrenn.v1.ApiKeyService']);

@@ -4,6 +4,7 @@
  * Counters stand in memory, bounded; API keys are not affected by them.
  */
 import { Code, WrennError } from '../../lib/errors/index.js';
+import { addressPrefix } from './address-prefix.js';
 
 /** Attempts without success before the first wait. */
 export const ACCOUNT_FREE_ATTEMPTS = 10;
@@ -47,21 +48,22 @@ export class LoginThrottle {
    */
   begin(account: string, address: string): LoginAttempt {
     const now = this.#now();
+    const client = addressPrefix(address);
     const waitMs = Math.max(
       this.#accounts.waitMs(account, now),
-      this.#addresses.waitMs(address, now),
+      this.#addresses.waitMs(client, now),
     );
     if (waitMs > 0) throw tooManyAttempts(waitMs);
     this.#accounts.add(account, now);
-    this.#addresses.add(address, now);
+    this.#addresses.add(client, now);
     return {
       succeed: () => {
         this.#accounts.forget(account);
-        this.#addresses.subtract(address);
+        this.#addresses.subtract(client);
       },
       withdraw: () => {
         this.#accounts.subtract(account);
-        this.#addresses.subtract(address);
+        this.#addresses.subtract(client);
       },
     };
   }

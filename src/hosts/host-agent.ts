@@ -29,10 +29,15 @@ export const EXEC_MARGIN_MS = 15_000;
 /** A stream of hints is opened anew now and then. */
 export const WATCH_TIMEOUT_MS = 3_600_000;
 
-/** An agent that starts again is found again at once. */
+/** A list of all sandboxes of a host is larger than the files that other calls carry. */
+export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+
 const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  // An agent that starts again is found again at once.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
+  // Two channels to one address share a connection unless they are told not to.
   'grpc.use_local_subchannel_pool': 1,
 };
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { ExecRequest } from '../../gen/ts/wrenn/v1/process.js';
 import { type Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
-import { Code, reasonNumber, WrennError } from '../../lib/errors/index.js';
+import { Code, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { type Account, plainSandbox, useControlPlane } from '../support/control-plane.js';
@@ -67,99 +67,6 @@ describe('SandboxService, ProcessService and FileService', () => {
       knex.raw('select row_to_json(sandboxes)::text as row from sandboxes'),
     );
     expect(JSON.stringify(rows)).not.to.include(canary);
-  });
-
-  describe('when a create does not succeed', () => {
-    it('keep a sandbox whose boot failed, with the reason, and nothing on the host', async () => {
-      test.agent.script.beforeBoot = async () => {
-        throw new WrennError(Code.DEADLINE_EXCEEDED, 'BOOT_TIMEOUT', 'agent text');
-      };
-      const error = await rejectionOf(create());
-      expect([error.code, error.reason]).to.deep.equal([Code.DEADLINE_EXCEEDED, 'BOOT_TIMEOUT']);
-      expect(error.message).not.to.include('agent text');
-
-      const [sandbox] = await list();
-      expect(sandbox?.state).to.equal(SandboxState.SANDBOX_STATE_FAILED);
-      expect(sandbox?.stateReason).to.equal(reasonNumber('BOOT_TIMEOUT'));
-      expect(await reasonOf(exec(sandbox?.sandboxId ?? '', 'true'))).to.equal('SANDBOX_STATE');
-      await remove(sandbox?.sandboxId ?? '');
-      expect(await list()).to.deep.equal([]);
-    });
-
-    it('keep nothing of a sandbox that the host refused', async () => {
-      test.agent.script.beforeBoot = async () => {
-        throw new WrennError(Code.RESOURCE_EXHAUSTED, 'NETWORK_EXHAUSTED', 'agent text');
-      };
-      const error = await rejectionOf(create());
-      expect([error.code, error.reason]).to.deep.equal([
-        ...[Code.RESOURCE_EXHAUSTED, 'NETWORK_EXHAUSTED'],
-      ]);
-      expect(await list()).to.deep.equal([]);
-    });
-
-    it('ask the host for nothing that it cannot run', async () => {
-      expect(await reasonOf(create({ template: 'unknown' }))).to.equal('TEMPLATE_NOT_FOUND');
-      test.agent.script.host = { ...test.agent.script.host, memoryMbUsed: 999_999 };
-      expect(await reasonOf(create())).to.equal('HOST_EXHAUSTED');
-      expect(test.agent.created).to.deep.equal([]);
-      expect(await list()).to.deep.equal([]);
-    });
-
-    it('leave nothing behind for a caller who went away', async () => {
-      const booting = holdBoots();
-      const caller = new AbortController();
-      const call = test.clients.sandboxes.createSandbox(plainSandbox(), {
-        ...account.asTeam,
-        signal: caller.signal,
-      });
-      await booting;
-      caller.abort();
-      expect((await rejectionOf(call)).code).to.equal(Code.CANCELLED);
-      await eventually(async () => {
-        expect(await list()).to.deep.equal([]);
-        expect(test.agent.sandboxes.size).to.equal(0);
-      });
-    });
-
-    it('leave nothing behind for a caller whose deadline passed', async () => {
-      void holdBoots();
-      const call = test.clients.sandboxes.createSandbox(plainSandbox(), {
-        ...account.asTeam,
-        timeoutMs: 300,
-      });
-      expect((await rejectionOf(call)).code).to.equal(Code.DEADLINE_EXCEEDED);
-      await eventually(async () => {
-        expect(await list()).to.deep.equal([]);
-        expect(test.agent.sandboxes.size).to.equal(0);
-      });
-    });
-
-    it('let a delete win over the create that is under way', async () => {
-      const booting = holdBoots();
-      const call = rejectionOf(create());
-      const sandboxId = await booting;
-      expect((await get(sandboxId)).state).to.equal(SandboxState.SANDBOX_STATE_STARTING);
-      expect(await reasonOf(exec(sandboxId, 'true'))).to.equal('SANDBOX_STATE');
-
-      await remove(sandboxId);
-      const error = await call;
-      expect([error.code, error.reason]).to.deep.equal([Code.ABORTED, 'SANDBOX_CONFLICT']);
-      expect(await list()).to.deep.equal([]);
-      expect(test.agent.sandboxes.size).to.equal(0);
-    });
-
-    it('say so when no host answers, and store nothing', async () => {
-      await test.agent.stop();
-      try {
-        const error = await rejectionOf(create());
-        expect([error.code, error.reason]).to.deep.equal([Code.UNAVAILABLE, 'HOST_UNAVAILABLE']);
-        expect(error.retryAfterSec).to.be.greaterThan(0);
-        expect(await list()).to.deep.equal([]);
-      } finally {
-        await test.agent.start();
-      }
-      await eventually(() => create());
-    });
   });
 
   it('finish a delete for which the host was away', async () => {
@@ -376,14 +283,6 @@ describe('SandboxService, ProcessService and FileService', () => {
     return test.clients.sandboxes.getSandbox({ sandboxId }, account.asTeam);
   }
 
-  async function list(): Promise<Sandbox[]> {
-    const page = await test.clients.sandboxes.listSandboxes(
-      { pageSize: 0, pageToken: '' },
-      account.asTeam,
-    );
-    return page.sandboxes;
-  }
-
   function remove(sandboxId: string) {
     return test.clients.sandboxes.deleteSandbox({ sandboxId }, account.asTeam);
   }
@@ -391,56 +290,6 @@ describe('SandboxService, ProcessService and FileService', () => {
   function exec(sandboxId: string, cmd: string, ...args: string[]) {
     return test.clients.processes.exec(execRequest(sandboxId, cmd, ...args), account.asTeam);
   }
-});
-
-describe('the limit of sandboxes of a team', () => {
-  const test = useControlPlane({ environment: { WRENN_TEAM_SANDBOXES_MAX: '10' } });
-
-  it('lets exactly ten of two hundred creates succeed that come at once', async function () {
-    this.timeout(60_000);
-    const account = await test.signUp();
-    const other = await test.signUp();
-    const outcomes = await Promise.allSettled([
-      ...Array.from({ length: 200 }, () =>
-        test.clients.sandboxes.createSandbox(plainSandbox(), account.asTeam),
-      ),
-      test.clients.sandboxes.createSandbox(plainSandbox(), other.asTeam),
-    ]);
-    const created = outcomes.filter(({ status }) => status === 'fulfilled');
-    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
-    expect(created).to.have.length(10 + 1);
-    expect(new Set(refused.map(({ reason }) => reason.reason))).to.deep.equal(
-      new Set(['SANDBOX_LIMIT']),
-    );
-    expect(test.agent.sandboxes.size).to.equal(11);
-  });
-});
-
-describe('two hundred creates at once', () => {
-  const test = useControlPlane();
-
-  it('give two hundred sandboxes that database and host agree about', async function () {
-    this.timeout(60_000);
-    const account = await test.signUp();
-    const created = await Promise.all(
-      Array.from({ length: 200 }, () =>
-        test.clients.sandboxes.createSandbox(plainSandbox(), account.asTeam),
-      ),
-    );
-    const ids = new Set(created.map(({ sandboxId }) => sandboxId));
-    expect(ids.size).to.equal(200);
-    expect(new Set(test.agent.sandboxes.keys())).to.deep.equal(ids);
-    expect(created.every(({ state }) => state === SandboxState.SANDBOX_STATE_RUNNING)).to.equal(
-      true,
-    );
-
-    await Promise.all(
-      created.map(({ sandboxId }) =>
-        test.clients.sandboxes.deleteSandbox({ sandboxId }, account.asTeam),
-      ),
-    );
-    expect(test.agent.sandboxes.size).to.equal(0);
-  });
 });
 
 function execRequest(sandboxId: string, cmd: string, ...args: string[]): ExecRequest {
