@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { findMissing } from './complete-lockfile.mjs';
 import { ROOT } from './run.mjs';
 
 const LINES_MAX = 400;
@@ -113,10 +114,14 @@ function trackedFiles() {
 }
 
 function lockfileFaults() {
-  const lock = readFileSync(join(ROOT, 'package-lock.json'), 'utf8');
-  return /"resolved":/.test(lock)
-    ? ['package-lock.json: holds registry addresses; .npmrc leaves them out, so run npm install']
-    : [];
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  const faults = findMissing(packages).map(
+    ({ name }) => `${name} is not in it; run npm run lockfile`,
+  );
+  if (Object.values(packages).some(({ resolved }) => resolved)) {
+    faults.push('it holds registry addresses, which .npmrc leaves out; run npm run lockfile');
+  }
+  return faults.map((fault) => `package-lock.json: ${fault}`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
