@@ -115,6 +115,7 @@ export class HostNetwork implements Network {
   }
 
   async release(slot: NetworkSlot): Promise<void> {
+    if (!this.#owns(slot)) return;
     try {
       await this.#builder.release(slot);
     } catch (error) {
@@ -124,6 +125,7 @@ export class HostNetwork implements Network {
   }
 
   async adopt(slot: NetworkSlot): Promise<void> {
+    if (!this.#owns(slot)) throw slotLost(new Error('the slot is of another instance'));
     if (!this.#builder.claim(slot))
       throw slotLost(new Error(`slot ${slot.index} has another holder`));
     const expected = this.#layout.slotAt(slot.index, slot.lease);
@@ -136,7 +138,7 @@ export class HostNetwork implements Network {
   /** Waits at most SWEEP_WAIT_MS; a longer sweep goes on behind the caller, and logs its end. */
   async sweep(held: readonly NetworkSlot[]): Promise<string[]> {
     for (const slot of held) {
-      if (this.#builder.claim(slot)) continue;
+      if (!this.#owns(slot) || this.#builder.claim(slot)) continue;
       this.#log.warn('network slot has another holder', { index: slot.index });
     }
     this.#builder.holdersAreKnown();
@@ -163,6 +165,13 @@ export class HostNetwork implements Network {
       await Promise.allSettled([takeDownInstance(this.#commands, this.#layout)]),
     ].flat();
     throwRejected(outcomes, 'network not closed completely');
+  }
+
+  /** A record from before this instance got its id names slots that are not its to touch. */
+  #owns(slot: NetworkSlot): boolean {
+    const owns = this.#builder.owns(slot);
+    if (!owns) this.#log.warn('network slot of another instance', { namespace: slot.namespace });
+    return owns;
   }
 
   /** A slot that stands, or a number of which the slot is still to be built. */

@@ -45,7 +45,8 @@ export interface Network {
   ): Promise<NetworkSlot>;
   /**
    * Takes everything of a slot down and frees its number. Idempotent; does
-   * nothing when the number has another holder by now.
+   * nothing when the number has another holder by now, or when the slot is of
+   * another instance.
    * @throws AggregateError of all failures; then the number stays taken.
    */
   release(slot: NetworkSlot): Promise<void>;

@@ -165,6 +165,23 @@ describe('the network of an instance', function () {
       expect([first, second]).to.include(formatRange(chooseRange(a, [])));
     });
 
+    it('is kept when the host gets an overlapping route while it is in use', async () => {
+      const first = await open();
+      const slot = await take(first);
+      await first.close();
+      const wider = first.range.replace(/\.\d+\.\d+\/18$/, '.0.0/16');
+      await run('ip', ['route', 'add', 'unreachable', wider]);
+      try {
+        const second = await open({ range: first.range });
+        await second.adopt(slot);
+        const message = await refusal({ instanceId: ids[1], range: wider });
+        expect(message).to.contain(wider);
+        await second.release(slot);
+      } finally {
+        await run('ip', ['route', 'del', 'unreachable', wider]);
+      }
+    });
+
     it('can be changed when no sandbox needs the old one', async () => {
       await leaveBehind(ids[0], { range: smallRange(), poolSize: 1, slots: 0 });
       const range = smallRange();

@@ -150,8 +150,9 @@ describe('network slots', function () {
     const opened = await open();
     const slot = await take(opened);
     const foreign = { ...slot, namespace: `wrenn-zzzz9-${slot.index}`, lease: 'other' };
-    await failure(opened.release(foreign));
-    await failure(opened.adopt(foreign));
+    await opened.release(foreign);
+    expect(hasReason(await failure(opened.adopt(foreign)), 'SANDBOX_LOST')).to.equal(true);
+    await opened.sweep([foreign, slot]);
     expect(stands(slot)).to.equal(true);
   });
 

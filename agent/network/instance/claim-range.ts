@@ -11,7 +11,7 @@ import type { WrennError } from '../../../lib/errors/index.js';
 import type { NetworkCommands } from '../commands.js';
 import { readResolvers } from '../dns/resolvers.js';
 import { hostRequirement } from '../errors.js';
-import { type Ipv4Range, parseIpv4 } from '../ipv4.js';
+import { formatRange, type Ipv4Range, parseIpv4 } from '../ipv4.js';
 import { bridgeNameOf, InstanceLayout, linkPrefixOf } from '../layout.js';
 import { checkRange, chooseRange } from './choose-range.js';
 import { readUsedRanges, type UsedRange } from './host-routes.js';
@@ -36,10 +36,9 @@ export async function claimRange(
 ): Promise<InstanceLayout> {
   for (let attempt = 1; ; attempt += 1) {
     const { foreign, own } = await readUse(commands, request);
-    const layout = new InstanceLayout(request.instanceId, findRange(request, foreign, own));
-    if (own && own.base === layout.range.base && own.prefixLength === layout.range.prefixLength) {
-      return layout;
-    }
+    // What stands is kept, also when the host has got an overlapping route since.
+    if (own && isWanted(own, request)) return new InstanceLayout(request.instanceId, own);
+    const layout = new InstanceLayout(request.instanceId, findRange(request, foreign));
     await removeBridge(commands, layout);
     try {
       await commands.ip(bridgeCommands(layout));
@@ -93,13 +92,12 @@ async function resolverRanges(resolvConfPath: string): Promise<UsedRange[]> {
   });
 }
 
-function findRange(
-  { instanceId, range }: RangeRequest,
-  foreign: UsedRange[],
-  own: Ipv4Range | undefined,
-): Ipv4Range {
-  if (range !== undefined) return checkRange(range, foreign);
-  return own ?? chooseRange(instanceId, foreign);
+function isWanted(own: Ipv4Range, { range }: RangeRequest): boolean {
+  return range === undefined || range === formatRange(own);
+}
+
+function findRange({ instanceId, range }: RangeRequest, foreign: UsedRange[]): Ipv4Range {
+  return range === undefined ? chooseRange(instanceId, foreign) : checkRange(range, foreign);
 }
 
 function bridgeCommands({ bridgeName, forwarderAddress, rangeText }: InstanceLayout): string[] {

@@ -10,7 +10,6 @@
  */
 import type { NetworkCommands } from '../commands.js';
 import type { InstanceLayout } from '../layout.js';
-import { DNS_PORT } from './host-rules.js';
 
 interface Chain {
   family: string;
@@ -73,16 +72,11 @@ async function removals(
   return statements;
 }
 
+/** Plain matches by link, which also programs that manage their chains with iptables can read. */
 function insertions({ family, table, name, hook }: Chain, layout: InstanceLayout): string[] {
-  const links = `"${layout.linkPattern}"`;
-  const questions = `iifname ${links} ip daddr ${layout.forwarderAddress} meta l4proto { udp, tcp } th dport ${DNS_PORT}`;
-  const answers = `ct state established,related`;
-  const matches =
-    hook === 'input'
-      ? [questions, `iifname ${links} ${answers}`]
-      : [`iifname ${links}`, `oifname ${links} ${answers}`];
-  return matches.map(
-    (match) =>
-      `insert rule ${family} ${table} ${name} ${match} accept comment "${layout.ruleComment}"`,
+  const directions = hook === 'input' ? ['iifname'] : ['iifname', 'oifname'];
+  return directions.map(
+    (direction) =>
+      `insert rule ${family} ${table} ${name} ${direction} "${layout.linkPattern}" accept comment "${layout.ruleComment}"`,
   );
 }

@@ -26,6 +26,12 @@ export class SlotBuilder {
     return this.#numbers.takenCount;
   }
 
+  /** Whether a slot has the names of this instance; only then it may be passed to the other methods. */
+  owns({ index, namespace, vethName }: NetworkSlot): boolean {
+    const own = this.#layout.slotAt(index);
+    return namespace === own.namespace && vethName === own.vethName;
+  }
+
   isTaken(index: number): boolean {
     return this.#numbers.leaseOf(index) !== undefined;
   }
@@ -54,7 +60,6 @@ export class SlotBuilder {
   /** Takes the slot down and frees its number, in that order; the number stays taken on failure. */
   async release(slot: NetworkSlot): Promise<void> {
     const { index, lease } = slot;
-    this.#checkOwn(slot);
     if (!this.#numbers.claim(index, lease)) return;
     await this.#lock.run(String(index), async () => {
       if (this.#numbers.leaseOf(index) !== lease) return;
@@ -69,9 +74,8 @@ export class SlotBuilder {
   }
 
   /** Takes the number of a slot from an earlier run; false when another lease holds it. */
-  claim(slot: NetworkSlot): boolean {
-    this.#checkOwn(slot);
-    return this.#numbers.claim(slot.index, slot.lease);
+  claim({ index, lease }: NetworkSlot): boolean {
+    return this.#numbers.claim(index, lease);
   }
 
   /** @throws WrennError SANDBOX_LOST when the slot does not stand. */
@@ -91,12 +95,5 @@ export class SlotBuilder {
       await removeSlot(this.#commands, this.#layout.slotAt(index));
       return true;
     });
-  }
-
-  #checkOwn(slot: NetworkSlot): void {
-    const { namespace, vethName } = this.#layout.slotAt(slot.index);
-    if (slot.namespace !== namespace || slot.vethName !== vethName) {
-      throw new Error(`${slot.namespace} is not a network slot of this instance`);
-    }
   }
 }

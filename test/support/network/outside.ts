@@ -29,8 +29,7 @@ export class Outside {
 
   /** @param alsoReachable single addresses that the outside answers on as well. */
   static async start(id: string, alsoReachable: readonly string[] = []): Promise<Outside> {
-    const base = 4 * randomInt(1, LAST_OCTET_MAX / 4);
-    const addresses = { host: `203.0.113.${base + 1}`, outside: `203.0.113.${base + 2}` };
+    const addresses = await freeAddresses();
     const [namespace, link] = [`wt-outside-${id}`, `wo-${id}`];
     await ip(
       [],
@@ -61,6 +60,16 @@ export class Outside {
   async stop(): Promise<void> {
     await this.place.leave();
     await ip([], [`link del ${this.linkName}`, `netns del ${this.namespace}`]);
+  }
+}
+
+/** A pair of addresses that no other test on this machine has. */
+async function freeAddresses(): Promise<{ host: string; outside: string }> {
+  const { stdout } = await run('ip', ['-4', '-o', 'addr']);
+  for (;;) {
+    const base = 4 * randomInt(1, LAST_OCTET_MAX / 4);
+    const [host, outside] = [`203.0.113.${base + 1}`, `203.0.113.${base + 2}`];
+    if (!stdout.includes(`${host}/`)) return { host, outside };
   }
 }
 
