@@ -5,6 +5,7 @@ import { config as readDotenv } from 'dotenv';
 import { DEFAULT_ADDRESS } from '../clients/typescript/index.js';
 import { Environment, type HostPort } from '../lib/config/environment.js';
 import { packageRoot } from '../lib/files/package-root.js';
+import { reachableAddress } from './address.js';
 
 /** For the commands that call the API. */
 export interface ClientConfig {
@@ -45,7 +46,7 @@ export function readClientConfig(values: NodeJS.ProcessEnv): ClientConfig {
   return {
     address:
       environment.optional('WRENN_ADDRESS') ??
-      environment.string('WRENN_GRPC_ADDRESS', DEFAULT_ADDRESS),
+      reachableAddress(environment.hostPort('WRENN_GRPC_ADDRESS', DEFAULT_ADDRESS)),
     apiKey: environment.optional('WRENN_API_KEY'),
     configDirectory: environment.string('WRENN_CONFIG_DIR', join(configHome, 'wrenn')),
   };

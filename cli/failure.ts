@@ -30,9 +30,9 @@ export interface Failure {
   body: { code: string; reason: string; message: string; metadata: Record<string, string> };
 }
 
-/** @param address of the server that was called, for the message. */
-export function describeFailure(thrown: unknown, address: string): Failure {
-  if (thrown instanceof WrennApiError) return describeApiError(thrown, address);
+/** @param address of the server that was called, asked for when it was one that failed. */
+export function describeFailure(thrown: unknown, address: () => string): Failure {
+  if (thrown instanceof WrennApiError) return describeApiError(thrown, address());
   if (thrown instanceof CliError) {
     return failure(thrown.message, { code: 'CLIENT', hint: thrown.hint });
   }

@@ -227,6 +227,13 @@ describe('a failed command', () => {
     expect(stderr).to.include('sandbx');
   });
 
+  it('names a setting that is wrong', async () => {
+    await using cli = await commandLine('', { WRENN_GRPC_ADDRESS: 'nowhere' });
+    const { exitCode, stderr } = await cli.run(['sandbox', 'ls']);
+    expect(exitCode).to.equal(1);
+    expect(stderr).to.include('WRENN_GRPC_ADDRESS');
+  });
+
   it('names a stored configuration that is broken', async () => {
     await using cli = await commandLine('127.0.0.1:1');
     await writeFile(join(cli.configDirectory, 'config.json'), '{ broken');

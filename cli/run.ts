@@ -21,8 +21,10 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
 }
 
 function report(thrown: unknown, io: CliIo, options: GlobalOptions): number {
-  const address = options.address ?? readClientConfig(io.environment).address;
-  const failure = describeFailure(thrown, address);
+  const failure = describeFailure(
+    thrown,
+    () => options.address ?? readClientConfig(io.environment).address,
+  );
   if (options.json) {
     printLine(io.stderr, JSON.stringify({ error: failure.body }));
   } else {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { check } from './check.mjs';
 import { formatDuration, ROOT, runStreaming } from './run.mjs';
 import { runMain, setUp } from './setup.mjs';
+import { formatSummary } from './summary.mjs';
 
 const TEST_FILE = /\.test\.(ts|mjs)$/;
 const UNIT_FOLDERS = [
@@ -27,7 +28,7 @@ const TIERS = [
   })),
 ];
 
-/** @typedef {{ state: 'passed' | 'failed' | 'skipped', title: string, file: string, detail: string }} Outcome */
+/** @typedef {import('./summary.mjs').Outcome} Outcome */
 
 await runMain(async () => {
   const files = process.argv.slice(2);
@@ -35,7 +36,7 @@ await runMain(async () => {
   for (const problem of hostProblems) console.log(`! tests are skipped: ${problem}`);
 
   const outcomes = files.length > 0 ? await runTier('selected', files) : await runAllTiers();
-  printSummary(outcomes);
+  for (const line of formatSummary(outcomes, ROOT)) console.log(line);
   const failed = outcomes.some(({ state }) => state === 'failed');
   return failed || !outcomes.some(({ state }) => state === 'passed') ? 1 : 0;
 });
@@ -112,19 +113,4 @@ function findTestFiles(folder) {
     .filter((path) => TEST_FILE.test(path) && !path.includes('node_modules'))
     .map((path) => join(folder, path))
     .sort();
-}
-
-/** @param {Outcome[]} outcomes */
-function printSummary(outcomes) {
-  const of = (/** @type {Outcome['state']} */ state) =>
-    outcomes.filter((outcome) => outcome.state === state);
-  const [passed, failed, skipped] = [of('passed'), of('failed'), of('skipped')];
-  if (failed.length > 0) console.log('\nFailed:');
-  for (const { title, file, detail } of failed) {
-    console.log(`  ✖ ${title}${file ? ` (${file.replace(`${ROOT}/`, '')})` : ''}`);
-    console.log(detail.replace(/^/gm, '      '));
-  }
-  if (skipped.length > 0) console.log('\nSkipped:');
-  for (const { title, detail } of skipped) console.log(`  - ${title}: ${detail}`);
-  console.log(`\n${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`);
 }

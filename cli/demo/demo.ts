@@ -34,7 +34,7 @@ export async function runDemo(name: string, demo: Demo): Promise<number> {
     }
     await place.remove();
   } catch (error) {
-    const { message, hint } = describeFailure(error, 'the address of the demo');
+    const { message, hint } = describeFailure(error, () => 'the address of the demo');
     printLine(stderr, `wrenn demo: ${message}${hint ? `; ${hint}` : ''}`);
     return 1;
   }

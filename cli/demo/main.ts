@@ -2,7 +2,7 @@
  * `npm run demo`: starts the platform in a place of its own, uses it once
  * through its public API, stops everything and leaves nothing behind.
  */
-import { reachableAddress } from '../up/addresses.js';
+import { reachableAddress } from '../address.js';
 import { deleteSandboxes } from '../up/delete-sandboxes.js';
 import { requireMachine } from '../up/machine.js';
 import { startPlatform } from '../up/platform.js';

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DoctorCheck } from '../../lib/doctor/report.js';
+import { formatAddress } from '../address.js';
 import type { PlatformConfig } from '../config.js';
 import { CliError } from '../failure.js';
-import { formatAddress, requireFree } from '../up/addresses.js';
+import { requireFree } from '../up/addresses.js';
 import { claimPlatform, supervisorPid } from '../up/exclusive.js';
 
 const GIB = 1024 ** 3;

@@ -1,23 +1,13 @@
-/** TCP addresses that the platform listens on. */
+/** Addresses to listen on: whether one is free, and where one is. */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { HostPort } from '../../lib/config/environment.js';
+import { formatAddress } from '../address.js';
 import { CliError } from '../failure.js';
 
 const FREE_PORT_MIN = 10_000;
 const FREE_PORT_MAX = 32_000;
 const FREE_PORT_ATTEMPTS_MAX = 50;
-
-/** `host:port`, with brackets around an IPv6 address. */
-export function formatAddress({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** The address by which this machine reaches a server that listens on `address`. */
-export function reachableAddress({ host, port }: HostPort): string {
-  const isAny = host === '0.0.0.0' || host === '::';
-  return formatAddress({ host: isAny ? '127.0.0.1' : host, port });
-}
 
 /** @throws CliError when a program has the address already. */
 export async function requireFree(address: HostPort, setting: string): Promise<void> {

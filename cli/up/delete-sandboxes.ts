@@ -7,8 +7,8 @@ import { WrennApiError, WrennClient } from '../../clients/typescript/index.js';
 import { HostAgentServiceService } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
 import { createClient } from '../../lib/rpc/client.js';
+import { reachableAddress } from '../address.js';
 import type { PlatformConfig } from '../config.js';
-import { reachableAddress } from './addresses.js';
 import { readLocalKey } from './local-user.js';
 
 const DELETES_AT_ONCE_MAX = 8;

@@ -1,5 +1,5 @@
+import { reachableAddress } from '../address.js';
 import type { PlatformConfig } from '../config.js';
-import { reachableAddress } from './addresses.js';
 
 /** What `wrenn up` prints when everything runs: commands to copy. */
 export function nextSteps(config: PlatformConfig, apiKey: string): string[] {

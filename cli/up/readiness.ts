@@ -8,7 +8,7 @@ import { HostAgentServiceService } from '../../gen/ts/wrenn/hostagent/v1/host_ag
 import type { HostPort } from '../../lib/config/environment.js';
 import { retry } from '../../lib/lifecycle/delay.js';
 import { createClient } from '../../lib/rpc/client.js';
-import { reachableAddress } from './addresses.js';
+import { reachableAddress } from '../address.js';
 
 /** An agent first looks for the machines of an earlier run and may probe KVM. */
 const AGENT_TIMEOUT_MS = 120_000;

@@ -1,12 +1,12 @@
 /** `wrenn reset`: `wrenn down`, and then all state is deleted. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reachableAddress } from '../address.js';
 import type { CommandContext } from '../command-context.js';
 import { type PlatformConfig, readClientConfig, readPlatformConfig } from '../config.js';
 import { confirm } from '../confirm.js';
 import { CredentialStore } from '../credentials.js';
 import { printLine } from '../io.js';
-import { reachableAddress } from './addresses.js';
 import { stopPlatform } from './down.js';
 import { isLocalUser } from './local-user.js';
 

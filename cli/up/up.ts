@@ -1,11 +1,11 @@
 /** `wrenn up`: runs the platform until Ctrl-C or SIGTERM. */
 import { aborted, shutdownSignal } from '../../lib/lifecycle/shutdown.js';
+import { reachableAddress } from '../address.js';
 import type { CommandContext } from '../command-context.js';
 import { type PlatformConfig, readClientConfig, readPlatformConfig } from '../config.js';
 import { CredentialStore } from '../credentials.js';
 import { CliError } from '../failure.js';
 import { printLine } from '../io.js';
-import { reachableAddress } from './addresses.js';
 import { claimPlatform, supervisorPid } from './exclusive.js';
 import { ensureLocalUser } from './local-user.js';
 import { requireMachine } from './machine.js';
