@@ -45,7 +45,7 @@ describe('CommandEvents', () => {
     expect(collect(started, unknownEvent, out('a'), exited()).stdout.toString()).to.equal('a');
   });
 
-  it('keeps the first MiB of each output and says that there was more', () => {
+  it('keeps the first 1,000,000 bytes of each output and says that there was more', () => {
     const chunk = 'x'.repeat(CAPTURED_BYTES_MAX - 1);
 
     const result = collect(started, out(chunk), out('yz'), err(chunk), err('y'), exited());

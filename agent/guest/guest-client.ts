@@ -137,7 +137,7 @@ export class GuestClient {
 
   /**
    * Runs a program to its end.
-   * @returns what it printed, the first MiB of each output, and how it ended.
+   * @returns what it printed, the first 1,000,000 bytes of each output, and how it ended.
    * @throws WrennError COMMAND_TIMEOUT, COMMAND_NOT_FOUND, COMMAND_NOT_STARTED or GUEST_UNREACHABLE.
    */
   async exec(command: GuestCommand, signal: AbortSignal): Promise<CommandResult> {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import { CAPTURED_BYTES_MAX } from '../../agent/guest/command-result.js';
 import { GuestClient } from '../../agent/guest/guest-client.js';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { silentLog } from '../../lib/log/log.js';
@@ -151,7 +152,7 @@ export function describeGuestDaemon(
       const { stdout } = await exec('cat', [path]);
 
       expect(read.content.equals(content)).to.equal(true);
-      expect(stdout.equals(content.subarray(0, 1024 * 1024))).to.equal(true);
+      expect(stdout.equals(content.subarray(0, CAPTURED_BYTES_MAX))).to.equal(true);
     });
 
     const failures: [string, () => Promise<unknown>, Code, Reason][] = [

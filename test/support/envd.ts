@@ -3,7 +3,7 @@
  * with a run directory of its own and on a free port of the loopback.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { build } from 'esbuild';
@@ -111,7 +111,8 @@ export async function startEnvd(options: EnvdOptions = {}): Promise<EnvdProcess>
     async stop() {
       clients.close();
       await child.kill();
-      await directory.remove();
+      // What the daemon was making pipes with may have outlived it by a moment.
+      await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
     [Symbol.asyncDispose]: () => envd.stop(),
   };
