@@ -1,5 +1,6 @@
 /** Brings the schema up to date, one control plane at a time. */
 
+import { Code, WrennError } from '../../lib/errors/index.js';
 import type { PostgresConnection } from '../../lib/postgres/connection.js';
 import { migrationSource } from '../../migrations/index.js';
 import { Database, type Queryable } from './database.js';
@@ -7,7 +8,13 @@ import { Database, type Queryable } from './database.js';
 /** Time that a migration, and the wait for another starter's, may take. */
 export const MIGRATION_TIMEOUT_MS = 300_000;
 
-/** Makes the schema if needed and runs all migrations that it lacks. */
+/** SQLSTATEs of a server that refuses us: who we are (28), the database (3D), a privilege we lack. */
+const REFUSED_STATES = /^(?:28...|3D...|42501)$/;
+
+/**
+ * Makes the schema if needed and runs all migrations that it lacks.
+ * @throws DATABASE_UNAVAILABLE when the server does not answer, HOST_REQUIREMENT when it refuses us.
+ */
 export async function migrate(connection: PostgresConnection, schema: string): Promise<void> {
   await alone(connection, schema, async (knex) => {
     await knex.migrate.latest({ migrationSource, schemaName: schema });
@@ -45,7 +52,23 @@ async function alone(
         await work(knex);
       });
     });
+  } catch (error) {
+    throw isRefusal(error) ? refused(error) : error;
   } finally {
     await database.close();
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && REFUSED_STATES.test(code);
+}
+
+function refused(cause: unknown): WrennError {
+  return new WrennError(
+    Code.FAILED_PRECONDITION,
+    'HOST_REQUIREMENT',
+    'the database refuses: check user, password, database and privileges of DATABASE_URL',
+    { cause, metadata: { setting: 'DATABASE_URL' } },
+  );
 }

@@ -81,6 +81,31 @@ describe('a control plane', () => {
     }
   });
 
+  it('works on the database of DATABASE_URL, and says so when that refuses or does not answer', async () => {
+    const shared = (await testPostgres()) as { host: string; user: string };
+    const runDirectory = await mkdtemp(join(tmpdir(), 'wrenn-cp-'));
+    const start = (url: string) =>
+      startControlPlane({ ...test.config, runDirectory, databaseUrl: url }, silentLog);
+    const host = encodeURIComponent(shared.host);
+    try {
+      const controlPlane = await start(`postgresql://${shared.user}@${host}/postgres`);
+      expect(await controlPlane.internal.database.isReachable()).to.equal(true);
+      await controlPlane.close();
+
+      for (const [url, reason] of [
+        [`postgresql://nobody@${host}/postgres`, 'HOST_REQUIREMENT'],
+        [`postgresql://${shared.user}@${host}/nothing`, 'HOST_REQUIREMENT'],
+        ['postgresql://x:secret@127.0.0.1:1/postgres', 'DATABASE_UNAVAILABLE'],
+      ] as const) {
+        const error = await rejectionOf(start(url));
+        expect(error.reason).to.equal(reason);
+        expect(error.message).not.to.include('secret');
+      }
+    } finally {
+      await rm(runDirectory, { recursive: true, force: true });
+    }
+  });
+
   it('is serving while its host answers, and accounts are served without one', async () => {
     const health = createClient(
       HealthService,
