@@ -16,7 +16,11 @@ export interface Outcome {
   detail: string;
 }
 
-const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING } = Mocha.Runner.constants;
+const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_RUN_END } =
+  Mocha.Runner.constants;
+
+/** Time that a finished run has to end by itself; a test that leaves something open keeps it from that. */
+const END_TIMEOUT_MS = 20_000;
 
 // Mocha takes a reporter from a module's default export only.
 // eslint-disable-next-line import-x/no-default-export
@@ -40,6 +44,14 @@ export default class SummaryReporter extends Mocha.reporters.Spec {
     });
     runner.on(EVENT_TEST_PENDING, (test) => {
       record('skipped', test, skipReasonOf(test) ?? 'no reason given');
+    });
+    runner.on(EVENT_RUN_END, () => {
+      setTimeout(() => {
+        const detail = `something keeps the run from its end: ${process.getActiveResourcesInfo().join(', ')}`;
+        const outcome: Outcome = { state: 'failed', title: 'the end of the run', file: '', detail };
+        appendFileSync(output, `${JSON.stringify(outcome)}\n`);
+        process.exit(1);
+      }, END_TIMEOUT_MS).unref();
     });
   }
 }
