@@ -1,0 +1,44 @@
+/** JSON over one kept-alive HTTP connection, with as little work of its own as Node allows. */
+import { Agent, request } from 'node:http';
+import { json } from 'node:stream/consumers';
+
+const CALL_TIMEOUT_MS = 60_000;
+
+export class HttpClient {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #address: string;
+  readonly #headers: Record<string, string>;
+
+  /** @param address `host:port`. */
+  constructor(address: string, apiKey: string) {
+    this.#address = address;
+    this.#headers = { 'x-api-key': apiKey, 'content-type': 'application/json' };
+  }
+
+  /** @returns the body of the answer. @throws Error for any status but 200. */
+  async post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
+    const content = JSON.stringify(body);
+    return await new Promise((resolve, reject) => {
+      const call = request(`http://${this.#address}${path}`, {
+        method: 'POST',
+        agent: this.#agent,
+        headers: { ...this.#headers, 'content-length': Buffer.byteLength(content) },
+        timeout: CALL_TIMEOUT_MS,
+        signal,
+      });
+      call.once('timeout', () => call.destroy(new Error(`${path} did not answer`)));
+      call.once('error', reject);
+      call.once('response', (response) => {
+        json(response).then((answer) => {
+          if (response.statusCode === 200) resolve(answer);
+          else reject(new Error(`${path}: ${response.statusCode} ${JSON.stringify(answer)}`));
+        }, reject);
+      });
+      call.end(content);
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
