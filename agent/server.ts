@@ -13,6 +13,12 @@ export const DRAIN_TIMEOUT_MS = 5000;
 /** A file of 3 MiB and its fields. */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 
+/** What the control plane asks every few seconds. */
+const POLLED: ReadonlySet<string> = new Set([
+  HostAgentServiceService.getHost.path,
+  HostAgentServiceService.listSandboxes.path,
+]);
+
 export interface RunningServer {
   close(): Promise<void>;
 }
@@ -32,6 +38,7 @@ export async function startServer(
     log,
     authenticate: () => undefined,
     validate: createRequestCheck(),
+    isRoutine: (path) => POLLED.has(path),
   });
   await bind(server, socketPath);
   return { close: () => shutDown(server) };

@@ -34,6 +34,8 @@ export interface ServeOptions<Principal> {
   authenticate: (path: string, metadata: Metadata) => Promise<Principal> | Principal;
   /** Checks an encoded request by the rules in the proto; throws INVALID_ARGUMENT. */
   validate?: (path: string, request: Buffer) => void;
+  /** Whether a call of this method is routine, such as a poll: its success is logged at debug only. */
+  isRoutine?: (path: string) => boolean;
 }
 
 type AnyHandler = (context: CallContext<unknown>, request: unknown) => unknown;
@@ -69,7 +71,7 @@ function unary(
   options: ServeOptions<unknown>,
 ): UntypedHandleCall {
   const handle: handleUnaryCall<Buffer, unknown> = async (call, callback) => {
-    const observed = observe(method, call, options.log);
+    const observed = observe(method, call, options);
     try {
       const response = await handler(...(await admit(method, call, observed, options)));
       observed.finish();
@@ -87,7 +89,7 @@ function serverStreaming(
   options: ServeOptions<unknown>,
 ): UntypedHandleCall {
   const handle: handleServerStreamingCall<Buffer, unknown> = async (call) => {
-    const observed = observe(method, call, options.log);
+    const observed = observe(method, call, options);
     // grpc-js emits an error on a stream whose peer has gone; `signal` tells it already.
     call.on('error', () => undefined);
     try {
@@ -141,7 +143,11 @@ interface ObservedCall {
   fail(thrown: unknown): ReturnType<typeof toServiceError>;
 }
 
-function observe(method: MethodShape, call: RawUnaryCall | RawStreamCall, log: Log): ObservedCall {
+function observe(
+  method: MethodShape,
+  call: RawUnaryCall | RawStreamCall,
+  { log, isRoutine }: ServeOptions<unknown>,
+): ObservedCall {
   const startedAt = performance.now();
   const requestId = requestIdOf(call.metadata);
   const callLog = log.child({ request_id: requestId, rpc_method: method.path.slice(1) });
@@ -168,7 +174,10 @@ function observe(method: MethodShape, call: RawUnaryCall | RawStreamCall, log: L
       peer: call.getPeer(),
     },
     responseMetadata,
-    finish: () => callLog.info('call finished', end({ grpc_code: status[status.OK] })),
+    finish: () => {
+      const level = isRoutine?.(method.path) ? 'debug' : 'info';
+      callLog[level]('call finished', end({ grpc_code: status[status.OK] }));
+    },
     fail: (thrown) => {
       const error = WrennError.from(
         controller.signal.aborted && isAbort(thrown) ? cancelled(thrown) : thrown,
