@@ -1,6 +1,6 @@
-"""Runs a program in a new sandbox.
+"""Greets from inside a new sandbox, by its name, and deletes it.
 
-Needs WRENN_API_KEY and, unless it is 127.0.0.1:7071, WRENN_GRPC_ADDRESS.
+Needs WRENN_API_KEY and, unless it is 127.0.0.1:7071, WRENN_ADDRESS.
 """
 
 import os
@@ -8,7 +8,13 @@ import os
 import grpc
 from wrenn.v1 import process_pb2, process_pb2_grpc, sandbox_pb2, sandbox_pb2_grpc
 
-address = os.environ.get("WRENN_GRPC_ADDRESS", "127.0.0.1:7071")
+# A first boot without KVM takes its time.
+CREATE_TIMEOUT_SEC = 300
+CALL_TIMEOUT_SEC = 60
+
+PROGRAM = "import socket; print('hello from', socket.gethostname())"
+
+address = os.environ.get("WRENN_ADDRESS", "127.0.0.1:7071")
 credential = [("x-api-key", os.environ["WRENN_API_KEY"])]
 
 with grpc.insecure_channel(address) as channel:
@@ -16,22 +22,22 @@ with grpc.insecure_channel(address) as channel:
     processes = process_pb2_grpc.ProcessServiceStub(channel)
 
     sandbox = sandboxes.CreateSandbox(
-        sandbox_pb2.CreateSandboxRequest(template="minimal"), metadata=credential, timeout=300
+        sandbox_pb2.CreateSandboxRequest(template="minimal"),
+        metadata=credential,
+        timeout=CREATE_TIMEOUT_SEC,
     )
     try:
         result = processes.Exec(
             process_pb2.ExecRequest(
-                sandbox_id=sandbox.sandbox_id,
-                cmd="python3",
-                args=["-c", "print(sum(range(1000)))"],
+                sandbox_id=sandbox.sandbox_id, cmd="python3", args=["-c", PROGRAM]
             ),
             metadata=credential,
-            timeout=60,
+            timeout=CALL_TIMEOUT_SEC,
         )
         print(result.stdout_text, end="")
     finally:
         sandboxes.DeleteSandbox(
             sandbox_pb2.DeleteSandboxRequest(sandbox_id=sandbox.sandbox_id),
             metadata=credential,
-            timeout=60,
+            timeout=CALL_TIMEOUT_SEC,
         )

@@ -1,9 +1,10 @@
-// Hello runs a program in a new sandbox. It needs WRENN_API_KEY and, unless it
-// is 127.0.0.1:7071, WRENN_GRPC_ADDRESS.
+// Hello greets from inside a new sandbox, by its name, and deletes it. It needs
+// WRENN_API_KEY and, unless it is 127.0.0.1:7071, WRENN_ADDRESS.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -16,14 +17,20 @@ import (
 	wrennv1 "wrenn.example/clients/go/gen/wrenn/v1"
 )
 
+// A first boot without KVM takes its time.
+const createTimeout = 5 * time.Minute
+const callTimeout = time.Minute
+
+const program = "import socket; print('hello from', socket.gethostname())"
+
 func main() {
 	if err := run(); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run() error {
-	address := os.Getenv("WRENN_GRPC_ADDRESS")
+func run() (err error) {
+	address := os.Getenv("WRENN_ADDRESS")
 	if address == "" {
 		address = "127.0.0.1:7071"
 	}
@@ -33,27 +40,32 @@ func run() error {
 	}
 	defer connection.Close()
 	sandboxes := wrennv1.NewSandboxServiceClient(connection)
-	processes := wrennv1.NewProcessServiceClient(connection)
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-api-key", os.Getenv("WRENN_API_KEY"))
 
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	creating, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "x-api-key", os.Getenv("WRENN_API_KEY"))
-
-	sandbox, err := sandboxes.CreateSandbox(ctx, &wrennv1.CreateSandboxRequest{Template: "minimal"})
+	sandbox, err := sandboxes.CreateSandbox(creating, &wrennv1.CreateSandboxRequest{Template: "minimal"})
 	if err != nil {
 		return err
 	}
 	defer func() {
+		deleting, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
 		request := &wrennv1.DeleteSandboxRequest{SandboxId: sandbox.SandboxId}
-		if _, err := sandboxes.DeleteSandbox(ctx, request); err != nil {
-			log.Print(err)
-		}
+		_, deleteErr := sandboxes.DeleteSandbox(deleting, request)
+		err = errors.Join(err, deleteErr)
 	}()
 
+	return greet(ctx, wrennv1.NewProcessServiceClient(connection), sandbox.SandboxId)
+}
+
+func greet(ctx context.Context, processes wrennv1.ProcessServiceClient, sandboxID string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	result, err := processes.Exec(ctx, &wrennv1.ExecRequest{
-		SandboxId: sandbox.SandboxId,
+		SandboxId: sandboxID,
 		Cmd:       "python3",
-		Args:      []string{"-c", "print(sum(range(1000)))"},
+		Args:      []string{"-c", program},
 	})
 	if err != nil {
 		return err
