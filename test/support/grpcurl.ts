@@ -20,8 +20,7 @@ export type Grpcurl = (...args: string[]) => Promise<GrpcurlResult>;
 
 /** Makes grpcurl usable, building it when the cache has none. The caller has checked the need `go`. */
 export async function installGrpcurl(): Promise<Grpcurl> {
-  const program = join(cacheDirectory(), `grpcurl-${GRPCURL_VERSION}`);
-  if (!existsSync(program)) await build(program);
+  const program = await installGrpcurlProgram();
   return async (...args) => {
     try {
       const { stdout, stderr } = await run(program, args, { timeoutMs: GRPCURL_TIMEOUT_MS });
@@ -31,6 +30,13 @@ export async function installGrpcurl(): Promise<Grpcurl> {
       return { exitCode: error.exitCode, stdout: error.stdout, stderr: error.stderr };
     }
   };
+}
+
+/** The same, for who runs it in a way of his own: the path of a program named `grpcurl`. */
+export async function installGrpcurlProgram(): Promise<string> {
+  const program = join(cacheDirectory(), 'grpcurl');
+  if (!existsSync(program)) await build(program);
+  return program;
 }
 
 /** Builds beside the cache's place and moves, so that nobody runs half a program. */
@@ -51,5 +57,5 @@ async function build(program: string): Promise<void> {
 
 function cacheDirectory(): string {
   const root = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache');
-  return join(root, 'wrenn', 'bin');
+  return join(root, 'wrenn', 'grpcurl', GRPCURL_VERSION);
 }

@@ -25,7 +25,12 @@ const PROBES = {
     missing: 'needs network namespaces and /dev/net/tun',
     probe: () => existsSync('/dev/net/tun') && succeeds('unshare', ['--net', 'true']),
   },
-  go: { missing: 'needs the Go toolchain', probe: () => succeeds('go', ['version']) },
+  curl: { missing: 'needs curl', probe: () => succeeds('curl', ['--version']) },
+  go: {
+    missing: 'needs the Go toolchain, 1.21 or later',
+    // Older ones do not fetch the toolchain that a module asks for, and know no such variable.
+    probe: () => succeeds('sh', ['-c', 'test -n "$(go env GOTOOLCHAIN)"']),
+  },
   'python-venv': {
     missing: 'needs python3 with venv',
     probe: () => succeeds('python3', ['-c', 'import venv, ensurepip']),
