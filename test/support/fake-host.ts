@@ -78,6 +78,8 @@ export class FakeHost implements AsyncDisposable {
       await this.manager.destroy(sandbox.id, sandbox.entry.generation).catch(() => undefined);
     }
     await this.manager.close();
+    // A test may have made the manager forget a machine, which would keep this process alive.
+    await this.parts.driver.sweep([]);
     await this.#removeDirectory();
   }
 }
