@@ -1,7 +1,7 @@
-/** A signal that aborts once, at the first SIGTERM or SIGINT that the process gets. */
+/** A signal that aborts at the first SIGTERM, SIGINT or, when the terminal is closed, SIGHUP. */
 export function shutdownSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.once(name, () => controller.abort(name));
   }
   return controller.signal;
