@@ -106,11 +106,12 @@ export function findHostProblems(facts) {
       'This machine does not let root create a network namespace: start the container with --privileged.',
     );
   }
-  if (facts.tun !== 'usable') {
+  // For a user who is not root it is refused anyway.
+  if (facts.tun === 'missing' || (facts.tun === 'refused' && facts.root)) {
     problems.push(
       facts.tun === 'missing'
         ? '/dev/net/tun is missing, so sandboxes get no network: run modprobe tun, or start the container with --device /dev/net/tun.'
-        : '/dev/net/tun cannot be opened, so sandboxes get no network: run as root, and start the container with --device /dev/net/tun.',
+        : '/dev/net/tun cannot be opened, so sandboxes get no network: start the container with --device /dev/net/tun.',
     );
   }
   for (const { folder, setting, freeBytes, neededBytes } of facts.disks) {

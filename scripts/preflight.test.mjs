@@ -79,7 +79,12 @@ describe('preflight', () => {
         }),
       'Debian 11',
     ],
-    ['a user who is not root', () => findHostProblems({ ...GOOD, root: false }), 'root', 'sudo'],
+    [
+      'a user who is not root',
+      () => findHostProblems({ ...GOOD, root: false, namespaces: false, tun: 'refused' }),
+      'root',
+      'sudo',
+    ],
     [
       'a container without privileges',
       () => findHostProblems({ ...GOOD, namespaces: false }),

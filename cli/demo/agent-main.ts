@@ -8,7 +8,6 @@ import { randomId } from '../../lib/ids/random-id.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
 import { CliError } from '../failure.js';
 import { destroySandboxes } from '../up/delete-sandboxes.js';
-import { requireMachine } from '../up/machine.js';
 import { startAgentAlone } from '../up/platform.js';
 import { QUIET_REPORT, runDemo } from './demo.js';
 import type { Steps } from './steps.js';
@@ -19,7 +18,6 @@ const EXEC_TIMEOUT_SEC = 30;
 const CALL_TIMEOUT_MS = 60_000;
 
 process.exitCode = await runDemo('demo-agent', async ({ config }, steps, signal) => {
-  await requireMachine(config);
   const agent = await steps.run('start the agent', () =>
     startAgentAlone(config, QUIET_REPORT, signal),
   );

@@ -4,13 +4,11 @@
  */
 import { reachableAddress } from '../address.js';
 import { deleteSandboxes } from '../up/delete-sandboxes.js';
-import { requireMachine } from '../up/machine.js';
 import { startPlatform } from '../up/platform.js';
 import { QUIET_REPORT, runDemo } from './demo.js';
 import { takeTour } from './tour.js';
 
 process.exitCode = await runDemo('demo', async ({ config }, steps, signal) => {
-  await requireMachine(config);
   const platform = await steps.run('start database, agent and control plane', () =>
     startPlatform(config, QUIET_REPORT, signal),
   );

@@ -10,6 +10,7 @@ import { type PlatformConfig, readPlatformConfig } from '../config.js';
 import { CliError } from '../failure.js';
 import { findFreePort } from '../up/addresses.js';
 import { claimPlatform } from '../up/exclusive.js';
+import { requireHost } from '../up/machine.js';
 
 /** Settings that belong to the user's own platform. */
 const NOT_FOR_DEMOS = [
@@ -31,6 +32,7 @@ export async function claimDemoPlace(
   environment: NodeJS.ProcessEnv,
 ): Promise<DemoPlace> {
   const config = await demoConfig(name, environment);
+  requireHost(config);
   const claim = await claimPlatform(config);
   if (!claim)
     throw new CliError(`another demo runs in ${config.stateDirectory}`, 'wait for its end');

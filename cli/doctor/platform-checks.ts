@@ -7,14 +7,14 @@ import { formatAddress } from '../address.js';
 import type { PlatformConfig } from '../config.js';
 import { CliError } from '../failure.js';
 import { requireFree } from '../up/addresses.js';
-import { claimPlatform, supervisorPid } from '../up/exclusive.js';
+import { isSupervised, supervisorPid } from '../up/exclusive.js';
 
 const GIB = 1024 ** 3;
 /** Below this a few disks of sandboxes fill the host's. */
 const DISK_BYTES_MIN = 1 * GIB;
 
 export async function checkPlatform(config: PlatformConfig): Promise<DoctorCheck[]> {
-  const pid = await runningPid(config);
+  const pid = (await isSupervised(config)) ? await supervisorPid(config) : undefined;
   const addresses = pid === undefined ? await checkAddresses(config) : [];
   return [
     { name: 'Node', status: 'ok', found: process.versions.node },
@@ -31,15 +31,6 @@ export async function checkPlatform(config: PlatformConfig): Promise<DoctorCheck
     await checkDisk(config.stateDirectory),
     ...addresses,
   ];
-}
-
-async function runningPid(config: PlatformConfig): Promise<number | undefined> {
-  // Nothing can run in a folder that is not there, and looking should not make it.
-  if (!existsSync(config.runDirectory) || !existsSync(config.stateDirectory)) return undefined;
-  const claim = await claimPlatform(config);
-  if (!claim) return await supervisorPid(config);
-  await claim.undo();
-  return undefined;
 }
 
 async function checkDisk(stateDirectory: string): Promise<DoctorCheck> {

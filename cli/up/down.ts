@@ -10,7 +10,7 @@ import { CliError } from '../failure.js';
 import { printLine } from '../io.js';
 import { deleteSandboxes } from './delete-sandboxes.js';
 import { claimPlatform, claimWhenFree, supervisorPid } from './exclusive.js';
-import { requireMachine } from './machine.js';
+import { requireAddresses, requireHost } from './machine.js';
 import { startPlatform } from './platform.js';
 import { createTerminalReport } from './terminal-report.js';
 
@@ -35,6 +35,7 @@ export async function stopPlatform(
   config: PlatformConfig,
   io: CommandContext['io'],
 ): Promise<StoppedPlatform> {
+  requireHost(config);
   const claim = await claimPlatform(config);
   if (!claim) return stopRunning(config);
   try {
@@ -61,7 +62,7 @@ async function stopRunning(config: PlatformConfig): Promise<StoppedPlatform> {
 /** Sandboxes outlive the platform, so it is started once more to delete them. */
 async function deleteLeftBehind(config: PlatformConfig, io: CommandContext['io']): Promise<number> {
   if (!existsSync(join(config.stateDirectory, 'instance.json'))) return 0;
-  await requireMachine(config);
+  await requireAddresses(config);
   const report = createTerminalReport(io.stderr, false);
   const platform = await startPlatform(config, report, shutdownSignal());
   try {

@@ -2,6 +2,7 @@
  * One supervisor for each state and run folder. The claims end with the
  * process; the file beside them names it, for `wrenn down` in another terminal.
  */
+import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasReason } from '../../lib/errors/index.js';
@@ -38,7 +39,20 @@ export async function claimPlatform(folders: Folders): Promise<Rollback | undefi
   return rollback.commit();
 }
 
-/** Pid of the supervisor that holds the folders. To be asked after a claim has failed. */
+/** Whether a supervisor holds the folders. Changes nothing and needs no rights. */
+export async function isSupervised({ runDirectory }: Folders): Promise<boolean> {
+  // Nothing runs in a folder that is not there, and a claim would make it.
+  if (!existsSync(runDirectory)) return false;
+  try {
+    await (await claimDirectory(ROLE, runDirectory)).release();
+    return false;
+  } catch (error) {
+    if (hasReason(error, 'HOST_REQUIREMENT')) return true;
+    throw error;
+  }
+}
+
+/** Pid of the supervisor that holds the folders. */
 export async function supervisorPid({ runDirectory }: Folders): Promise<number | undefined> {
   try {
     return Number.parseInt(await readFile(join(runDirectory, PID_FILE), 'utf8'), 10) || undefined;

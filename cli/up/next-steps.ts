@@ -16,7 +16,7 @@ export function nextSteps(config: PlatformConfig, apiKey: string): string[] {
     ...address,
     '',
     '  # curl',
-    `  curl -s ${http}/v1/sandboxes -H "x-api-key: $WRENN_API_KEY" -H 'content-type: application/json' -d '{}'`,
+    `  curl -s ${http}/v1/sandboxes -H "x-api-key: $WRENN_API_KEY"`,
     '',
     '  # grpcurl',
     `  grpcurl -plaintext ${grpc} list`,

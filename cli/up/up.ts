@@ -8,7 +8,7 @@ import { CliError } from '../failure.js';
 import { printLine } from '../io.js';
 import { claimPlatform, supervisorPid } from './exclusive.js';
 import { ensureLocalUser } from './local-user.js';
-import { requireMachine } from './machine.js';
+import { requireAddresses, requireHost } from './machine.js';
 import { nextSteps } from './next-steps.js';
 import type { Platform, PlatformReport } from './parts.js';
 import { startPlatform } from './platform.js';
@@ -21,10 +21,11 @@ export async function up(context: CommandContext, options: { verbose: boolean })
   const { io, session } = context;
   const config = readPlatformConfig(io.environment);
   const signal = shutdownSignal();
+  requireHost(config);
 
   await using claim = await claimPlatform(config);
   if (!claim) throw await alreadyUp(config);
-  await requireMachine(config);
+  await requireAddresses(config);
   const report = createTerminalReport(io.stderr, options.verbose);
   const platform = await startUnlessInterrupted(config, report, signal);
   if (!platform) {
