@@ -57,7 +57,8 @@ export function jsonAnswer(httpStatus: number, json: JsonValue): Answer {
     httpStatus,
     contentType: 'application/json',
     headers: {},
-    body: Buffer.from(JSON.stringify(json)),
+    // The newline keeps one answer apart from the next on a terminal.
+    body: Buffer.from(`${JSON.stringify(json)}\n`),
   };
 }
 

@@ -192,10 +192,11 @@ describe('the gateway under load', () => {
 
   it('cuts off a client that does not take its answer', async () => {
     const body = '{"path":"/a"}';
-    const socket = open(
+    const request =
       'POST /v1/sandboxes/abc/files/read HTTP/1.1\r\nhost: a\r\n' +
-        `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    );
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    // One answer may fit what the kernel holds for a connection; two do not.
+    const socket = open(request.repeat(2));
     let received = 0;
     socket.on('data', (chunk: Buffer) => {
       received += chunk.length;
@@ -203,7 +204,7 @@ describe('the gateway under load', () => {
       setTimeout(() => socket.resume(), SLOW_READER_PAUSE_MS);
     });
     await new Promise((resolve) => socket.once('close', resolve));
-    expect(received).to.be.lessThan(FILE_BYTES);
+    expect(received).to.be.lessThan(2 * FILE_BYTES);
   });
 
   it('counts pipelined requests, too', async () => {

@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { WrennClient } from '../../clients/typescript/index.js';
 import type { Sandbox } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { packageRoot } from '../../lib/files/package-root.js';
-import { type Census, takeCensus } from './census/census.js';
+import { CENSUS_KINDS, type Census, expectNoLeaks, takeCensus } from './census/census.js';
 import { eventually } from './eventually.js';
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
 
@@ -27,6 +27,9 @@ const PROCESSES = {
   'control plane': 'dist/src/main.js',
   postgres: 'native/bin/postgres',
 } as const;
+/** The census of a machine on which this platform is not. */
+const NOTHING = Object.fromEntries(CENSUS_KINDS.map((kind) => [kind, []])) as unknown as Census;
+
 export type PlatformProcess = keyof typeof PROCESSES | 'up';
 
 export interface PlatformOptions {
@@ -161,9 +164,10 @@ export class TestPlatform implements AsyncDisposable {
 
   /** Everything of this platform on the machine. */
   async census(): Promise<Census> {
-    const path = join(this.directory, 'state', 'instance.json');
-    const { instanceId } = JSON.parse(await readFile(path, 'utf8')) as { instanceId: string };
-    return await takeCensus({ instanceIds: [instanceId], directories: [this.directory] });
+    return await takeCensus({
+      instanceIds: [await this.#instanceId()],
+      directories: [this.directory],
+    });
   }
 
   /** Waits for the end of `wrenn up`. */
@@ -186,13 +190,24 @@ export class TestPlatform implements AsyncDisposable {
     return { exitCode: exitCode ?? -1, ...output };
   }
 
-  /** Deletes all sandboxes, stops everything and removes the folders. */
+  /**
+   * Deletes all sandboxes, stops everything and removes the folders.
+   * @throws AssertionError naming everything that is left on the machine after that.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client?.close();
+    const instanceIds = [await this.#instanceId()];
     const down = await this.wrenn('down', '--yes');
     await this.ended();
     if (down.exitCode !== 0) throw new Error(`wrenn down: ${down.stderr}`);
     await this.#folder.remove();
+    expectNoLeaks(NOTHING, await takeCensus({ instanceIds, directories: [this.directory] }));
+  }
+
+  async #instanceId(): Promise<string> {
+    const path = join(this.directory, 'state', 'instance.json');
+    const { instanceId } = JSON.parse(await readFile(path, 'utf8')) as { instanceId: string };
+    return instanceId;
   }
 
   /** Postgres has children of the same name. */
