@@ -8,6 +8,13 @@ import { addSandboxCommands } from './commands/sandbox.js';
 import type { CliIo } from './io.js';
 import { type GlobalOptions, openSession } from './session.js';
 
+const ENVIRONMENT_HELP = `
+Environment:
+  WRENN_API_KEY     API key, instead of the stored one
+  WRENN_ADDRESS     gRPC address of the control plane
+  WRENN_CONFIG_DIR  folder of the stored credentials
+The settings of the platform are in .env.example.`;
+
 export function createProgram(io: CliIo, outcome: { exitCode: number }): Command {
   const program = new Command('wrenn')
     .description('Self-hosted microVM sandboxes')
@@ -19,7 +26,8 @@ export function createProgram(io: CliIo, outcome: { exitCode: number }): Command
       writeErr: (text) => io.stderr.write(text),
     })
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('(wrenn help [command] shows what there is)');
+    .showHelpAfterError('(wrenn help [command] shows what there is)')
+    .addHelpText('after', ENVIRONMENT_HELP);
   const context: CommandContext = {
     io,
     session: () => openSession(io, program.opts<GlobalOptions>()),

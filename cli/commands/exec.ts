@@ -12,7 +12,7 @@ import { collectPair, parseWholeNumber } from './options.js';
 interface ExecCommandOptions {
   stdin?: boolean;
   timeout?: number;
-  env: Record<string, string>;
+  env?: Record<string, string>;
   cwd?: string;
   user?: string;
 }
@@ -21,13 +21,14 @@ export function addExecCommand(sandbox: Command, context: CommandContext): void 
   sandbox
     .command('exec')
     .description('run a program and end with its exit code')
+    .showHelpAfterError('(the program and its options go behind --)')
     .usage('[options] <sandbox_id> -- <program> [args...]')
     .argument('<sandbox_id>', 'sandbox')
     .argument('<program>', 'path, or name in PATH; no shell is involved')
     .argument('[args...]', 'its arguments')
     .option('-i, --stdin', 'send standard input, up to 1 MiB')
     .option('--timeout <seconds>', 'kill it after this long', parseWholeNumber)
-    .option('--env <NAME=value>', 'environment variable; repeatable', collectPair, {})
+    .option('--env <NAME=value>', 'environment variable; repeatable', collectPair)
     .option('--cwd <path>', 'working directory')
     .option('--user <name>', 'user who runs it')
     .action((id: string, cmd: string, args: string[], options: ExecCommandOptions) =>
@@ -47,7 +48,7 @@ async function execute(
     cmd,
     args,
     timeoutSec: options.timeout ?? 0,
-    env: options.env,
+    env: options.env ?? {},
     cwd: options.cwd ?? '',
     user: options.user ?? '',
     stdin: options.stdin ? await buffer(io.stdin) : Buffer.of(),

@@ -9,7 +9,7 @@ export function parseWholeNumber(text: string): number {
 /** Collects a repeatable `name=value`. */
 export function collectPair(
   text: string,
-  collected: Record<string, string>,
+  collected: Record<string, string> = {},
 ): Record<string, string> {
   const equals = text.indexOf('=');
   if (equals < 1) throw new InvalidArgumentError('Give it as name=value.');

@@ -17,8 +17,8 @@ interface CreateOptions {
   vcpus?: number;
   memory?: number;
   timeout?: number;
-  env: Record<string, string>;
-  metadata: Record<string, string>;
+  env?: Record<string, string>;
+  metadata?: Record<string, string>;
 }
 
 export function addSandboxCommands(program: Command, context: CommandContext): void {
@@ -45,8 +45,8 @@ function addCreateCommand(sandbox: Command, context: CommandContext): void {
     .option('--vcpus <number>', 'virtual CPUs', parseWholeNumber)
     .option('--memory <MiB>', 'memory', parseMemory)
     .option('--timeout <seconds>', 'delete it after this long without activity', parseWholeNumber)
-    .option('--env <NAME=value>', 'variable of every program; repeatable', collectPair, {})
-    .option('--metadata <name=value>', 'label of your own; repeatable', collectPair, {})
+    .option('--env <NAME=value>', 'variable of every program; repeatable', collectPair)
+    .option('--metadata <name=value>', 'label of your own; repeatable', collectPair)
     .action((options: CreateOptions) => createSandbox(context, options));
 }
 
@@ -67,8 +67,8 @@ async function createSandbox(
     vcpus: options.vcpus ?? 0,
     memoryMb: options.memory ?? 0,
     timeoutSec: options.timeout ?? 0,
-    env: options.env,
-    metadata: options.metadata,
+    env: options.env ?? {},
+    metadata: options.metadata ?? {},
   };
   const created = await withClient(session, (client) => client.sandboxes.create(request));
   printLine(io.stdout, session.json ? JSON.stringify(toJson(created)) : created.sandboxId);
