@@ -1,7 +1,7 @@
 /** Puts the agent together: instance, driver, network, ledger, manager, server. */
 import { mkdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { randomId } from '../lib/ids/random-id.js';
 import { claimDirectory } from '../lib/lifecycle/claim.js';
 import { Rollback } from '../lib/lifecycle/rollback.js';
@@ -32,8 +32,8 @@ export interface Agent {
 export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> {
   await using rollback = new Rollback((step, error) => log.error('undo failed', { step, error }));
   // Before anything else: a second agent would sweep what the first one holds.
-  for (const directory of [config.stateDirectory, config.runDirectory]) {
-    const claim = await claimDirectory('agent', directory);
+  for (const [role, directory] of claims(config)) {
+    const claim = await claimDirectory(role, directory);
     rollback.defer('claim', () => claim.release());
   }
 
@@ -59,6 +59,18 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   });
   const owned = rollback.commit();
   return { close: async () => void (await owned.undo()) };
+}
+
+function claims({
+  stateDirectory,
+  runDirectory,
+  socketPath,
+}: AgentConfig): [role: string, directory: string][] {
+  return [
+    ['agent', stateDirectory],
+    ['agent', runDirectory],
+    [`agent on ${basename(socketPath)}`, dirname(socketPath)],
+  ];
 }
 
 function identity(instance: Instance) {

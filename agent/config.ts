@@ -27,13 +27,13 @@ export interface AgentConfig {
 /** @throws WrennError naming the setting that is wrong. */
 export function readConfig(values: NodeJS.ProcessEnv = process.env): AgentConfig {
   const environment = new Environment(values);
-  const runDirectory = environment.string('WRENN_RUN_DIR', '/run/wrenn');
+  const runDirectory = environment.path('WRENN_RUN_DIR', '/run/wrenn');
   const memoryDefaultMb = Math.max(256, Math.floor(totalmem() / MIB) - HOST_RESERVE_MB);
   const config: AgentConfig = {
-    stateDirectory: environment.string('WRENN_STATE_DIR', '/var/lib/wrenn'),
+    stateDirectory: environment.path('WRENN_STATE_DIR', '/var/lib/wrenn'),
     runDirectory,
-    imagesDirectory: environment.string('WRENN_IMAGES_DIR', '/var/lib/wrenn/images'),
-    socketPath: environment.string('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
+    imagesDirectory: environment.path('WRENN_IMAGES_DIR', '/var/lib/wrenn/images'),
+    socketPath: environment.path('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
     driver: environment.choice('WRENN_VMM_DRIVER', DRIVER_CHOICES, 'auto'),
     networkCidr: environment.optional('WRENN_NETWORK_CIDR'),
     networkPoolSize: environment.integer('WRENN_NETWORK_POOL_SIZE', 2, { min: 0, max: 64 }),

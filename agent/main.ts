@@ -9,6 +9,9 @@ import { createLog } from '../lib/log/winston-log.js';
 import { startAgent } from './agent.js';
 import { readConfig } from './config.js';
 
+// Sockets and files are for root alone to write, whatever the caller's shell has set.
+process.umask(0o022);
+
 try {
   const config = readConfig();
   const log = createLog(config.logLevel, { component: 'agent' });
@@ -21,5 +24,6 @@ try {
 } catch (error) {
   // Standard error is where a supervisor, or a person, looks first.
   console.error(error instanceof WrennError ? `wrenn agent: ${error.message}` : error);
-  process.exitCode = 1;
+  // Half of an agent must not stay behind and hold what the next one needs.
+  process.exit(1);
 }

@@ -55,14 +55,14 @@ export function readClientConfig(values: NodeJS.ProcessEnv): ClientConfig {
 /** @throws WrennError naming the setting that is wrong. */
 export function readPlatformConfig(values: NodeJS.ProcessEnv): PlatformConfig {
   const environment = new Environment(values);
-  const runDirectory = environment.string('WRENN_RUN_DIR', '/run/wrenn');
+  const runDirectory = environment.path('WRENN_RUN_DIR', '/run/wrenn');
   const config = {
-    stateDirectory: environment.string('WRENN_STATE_DIR', '/var/lib/wrenn'),
+    stateDirectory: environment.path('WRENN_STATE_DIR', '/var/lib/wrenn'),
     runDirectory,
-    imagesDirectory: environment.string('WRENN_IMAGES_DIR', '/var/lib/wrenn/images'),
+    imagesDirectory: environment.path('WRENN_IMAGES_DIR', '/var/lib/wrenn/images'),
     httpAddress: environment.hostPort('WRENN_HTTP_ADDRESS', '127.0.0.1:7070'),
     grpcAddress: environment.hostPort('WRENN_GRPC_ADDRESS', DEFAULT_ADDRESS),
-    agentSocketPath: environment.string('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
+    agentSocketPath: environment.path('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
     databaseUrl: environment.optional('DATABASE_URL'),
     fakeDriver: environment.optional('WRENN_VMM_DRIVER') === 'fake',
     environment: values,

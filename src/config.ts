@@ -27,16 +27,16 @@ export interface ControlPlaneConfig {
 /** @throws WrennError naming the setting that is wrong. */
 export function readConfig(values: NodeJS.ProcessEnv = process.env): ControlPlaneConfig {
   const environment = new Environment(values);
-  const runDirectory = environment.string('WRENN_RUN_DIR', '/run/wrenn');
+  const runDirectory = environment.path('WRENN_RUN_DIR', '/run/wrenn');
   const config: ControlPlaneConfig = {
-    stateDirectory: environment.string('WRENN_STATE_DIR', '/var/lib/wrenn'),
+    stateDirectory: environment.path('WRENN_STATE_DIR', '/var/lib/wrenn'),
     runDirectory,
     grpcAddress: environment.hostPort('WRENN_GRPC_ADDRESS', '127.0.0.1:7071'),
     httpAddress: environment.hostPort('WRENN_HTTP_ADDRESS', '127.0.0.1:7070'),
     databaseUrl: databaseUrl(environment),
     databaseSchema: schemaName(environment),
     jwtSecret: environment.optional('WRENN_JWT_SECRET'),
-    agentSocketPath: environment.string('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
+    agentSocketPath: environment.path('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
     reflection: environment.boolean('WRENN_REFLECTION', true),
     reconcileIntervalMs: environment.integer('WRENN_RECONCILE_INTERVAL_MS', 30_000, {
       min: 100,

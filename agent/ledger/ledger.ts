@@ -17,7 +17,7 @@ import type { LedgerEntry } from './entry.js';
 
 export const LEDGER_FORMAT = 'wrenn-ledger';
 export const LEDGER_VERSION = 1;
-/** A larger file is not ours. An entry with 64 variables of 4 KiB takes about 300 KiB. */
+/** A larger file is not ours; an entry takes about 2 KiB. */
 export const ENTRY_BYTES_MAX = 1024 * 1024;
 
 const FILE_NAME = /^([a-z0-9]{8,64})\.json$/;

@@ -63,10 +63,15 @@ async function openNetwork(config: AgentConfig, instance: Instance, log: Log): P
     poolSize: config.networkPoolSize,
     log,
   });
-  if (network.range !== instance.networkCidr) {
-    await saveInstance(config.stateDirectory, { ...instance, networkCidr: network.range });
+  try {
+    if (network.range !== instance.networkCidr) {
+      await saveInstance(config.stateDirectory, { ...instance, networkCidr: network.range });
+    }
+    return network;
+  } catch (error) {
+    await network.close();
+    throw error;
   }
-  return network;
 }
 
 function catalogOf({ kernel, initrd, tools, templates }: ImageManifest): TemplateCatalog {

@@ -5,10 +5,10 @@
  */
 import { chmod, chown, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { Code, WrennError } from '../../lib/errors/index.js';
+import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
 import type { Log } from '../../lib/log/log.js';
-import { RunError, run } from '../../lib/process/run.js';
+import { run } from '../../lib/process/run.js';
 import type { Rootfs, RootfsProvider, RootfsRequest } from './provider.js';
 
 const FOLDER_NAME = 'rootfs';
@@ -73,19 +73,4 @@ async function allocatedBytes({ path }: Rootfs): Promise<number> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
     throw error;
   }
-}
-
-function isDiskFull(error: unknown): boolean {
-  if (error instanceof RunError) return error.stderr.includes('No space left on device');
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-function hostDiskFull(cause: unknown): WrennError {
-  return new WrennError(
-    Code.RESOURCE_EXHAUSTED,
-    'HOST_DISK_FULL',
-    'the host has no room for another disk',
-    { cause },
-  );
 }

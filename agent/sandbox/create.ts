@@ -4,14 +4,19 @@
  * and the ledger forgets the sandbox. If an undo fails, the ledger keeps the
  * sandbox as `stopping`, and the manager tries again later.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
+import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
 import { GuestClient } from '../guest/guest-client.js';
 import type { Machine } from '../vmm/driver.js';
 import { bootTimeout, vmmExited } from './errors.js';
+import { freeSandbox } from './free.js';
 import type { Host } from './host.js';
 import type { Sandbox } from './sandbox.js';
 import type { TemplateImages } from './template-catalog.js';
+
+/** Time for the undo of a create, a VMM that is slow to end included. */
+const FREE_TIMEOUT_MS = 60_000;
 
 export interface CreateRequest {
   images: TemplateImages;
@@ -27,71 +32,58 @@ export async function createSandbox(
   signal: AbortSignal,
 ): Promise<void> {
   const log = host.log.child({ sandbox_id: sandbox.id });
-  let undone = true;
-  await using rollback = new Rollback((step, error) => {
-    undone = false;
-    log.error('undo failed', { step, error });
-  });
-
-  rollback.defer('ledger entry', () =>
-    undone ? forget(host, sandbox) : markStopping(host, sandbox),
+  await using rollback = new Rollback(
+    (step, error) => log.error('undo failed', { step, error }),
+    FREE_TIMEOUT_MS,
   );
-  await host.ledger.put(sandbox.entry);
-
-  await makeDirectories(sandbox, rollback);
-  await acquireNetwork(host, sandbox, rollback, signal);
-  await createRootfs(host, sandbox, request.images, rollback);
-  const machine = await bootMachine(host, sandbox, request.images, rollback, signal);
-  await initializeGuest(host, sandbox, machine, request.env, rollback, signal);
-  await markRunning(host, sandbox);
+  // Each thing stands in the entry before it is acquired, so the entry is the list of undos.
+  rollback.defer('sandbox', () => undoCreate(host, sandbox));
+  try {
+    await host.ledger.put(sandbox.entry);
+    await makeDirectories(sandbox);
+    await acquireNetwork(host, sandbox, signal);
+    await createRootfs(host, sandbox, request.images);
+    const machine = await bootMachine(host, sandbox, request.images, signal);
+    await initializeGuest(host, sandbox, machine, request.env, signal);
+    await markRunning(host, sandbox);
+  } catch (error) {
+    throw isDiskFull(error) ? hostDiskFull(error) : error;
+  }
   rollback.commit();
 }
 
-async function forget(host: Host, sandbox: Sandbox): Promise<void> {
-  await host.ledger.remove(sandbox.id);
+/** Frees what the entry holds, then forgets it; if that fails the entry stays, as `stopping`. */
+async function undoCreate(host: Host, sandbox: Sandbox): Promise<void> {
+  try {
+    await freeSandbox(host, sandbox);
+    await host.ledger.remove(sandbox.id);
+  } catch (error) {
+    sandbox.entry.phase = 'stopping';
+    await host.ledger.put(sandbox.entry);
+    throw error;
+  }
 }
 
-async function markStopping(host: Host, sandbox: Sandbox): Promise<void> {
-  sandbox.entry.phase = 'stopping';
-  await host.ledger.put(sandbox.entry);
-}
-
-async function makeDirectories(sandbox: Sandbox, rollback: Rollback): Promise<void> {
+async function makeDirectories(sandbox: Sandbox): Promise<void> {
   const { runDirectory, stateDirectory } = sandbox.entry;
-  rollback.defer('folders', async () => {
-    await rm(runDirectory, { recursive: true, force: true });
-    await rm(stateDirectory, { recursive: true, force: true });
-  });
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
   await mkdir(stateDirectory, { recursive: true, mode: 0o711 });
 }
 
-async function acquireNetwork(
-  host: Host,
-  sandbox: Sandbox,
-  rollback: Rollback,
-  signal: AbortSignal,
-): Promise<void> {
-  const slot = await host.network.acquire(async (planned) => {
+async function acquireNetwork(host: Host, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+  await host.network.acquire(async (planned) => {
     sandbox.entry.slot = planned;
     await host.ledger.put(sandbox.entry);
   }, signal);
-  rollback.defer('network slot', () => host.network.release(slot));
 }
 
-async function createRootfs(
-  host: Host,
-  sandbox: Sandbox,
-  images: TemplateImages,
-  rollback: Rollback,
-): Promise<void> {
+async function createRootfs(host: Host, sandbox: Sandbox, images: TemplateImages): Promise<void> {
   const rootfs = await host.rootfs.create({
     sandboxId: sandbox.id,
     imagePath: images.rootfsPath,
     directory: sandbox.entry.stateDirectory,
     uid: slotOf(sandbox).uid,
   });
-  rollback.defer('root disk', () => host.rootfs.destroy(rootfs));
   sandbox.entry.rootfs = rootfs;
   await host.ledger.put(sandbox.entry);
 }
@@ -100,7 +92,6 @@ async function bootMachine(
   host: Host,
   sandbox: Sandbox,
   images: TemplateImages,
-  rollback: Rollback,
   signal: AbortSignal,
 ): Promise<Machine> {
   const { entry } = sandbox;
@@ -124,7 +115,6 @@ async function bootMachine(
     },
     signal,
   );
-  rollback.defer('machine', () => machine.destroy());
   sandbox.machine = machine;
   return machine;
 }
@@ -134,7 +124,6 @@ async function initializeGuest(
   sandbox: Sandbox,
   machine: Machine,
   env: Record<string, string>,
-  rollback: Rollback,
   signal: AbortSignal,
 ): Promise<void> {
   const guest = new GuestClient({
@@ -142,21 +131,32 @@ async function initializeGuest(
     token: sandbox.entry.guestToken,
     log: host.log,
   });
-  rollback.defer('guest connection', () => guest.close());
   sandbox.guest = guest;
 
   const ended = new AbortController();
   const either = AbortSignal.any([signal, ended.signal]);
   void machine.exited.then((exit) => ended.abort(vmmExited(new Error(exit.detail))));
+  const identity = { sandboxId: sandbox.id, templateId: sandbox.entry.template, env };
   try {
-    await guest.waitUntilReady(host.limits.bootTimeoutMs, either);
-    await guest.postInit(
-      { sandboxId: sandbox.id, templateId: sandbox.entry.template, env },
-      either,
-    );
+    await waitUntilReady(host, guest, machine, either);
+    await guest.postInit(identity, either);
   } catch (error) {
-    if (either.aborted) throw either.reason;
-    throw bootTimeout(host.limits.bootTimeoutMs, await withConsole(machine, error));
+    throw either.aborted ? either.reason : error;
+  }
+}
+
+async function waitUntilReady(
+  host: Host,
+  guest: GuestClient,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bootTimeoutMs } = host.limits;
+  try {
+    await guest.waitUntilReady(bootTimeoutMs, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw bootTimeout(bootTimeoutMs, await withConsole(machine, error));
   }
 }
 

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { Code, type WrennError } from '../../lib/errors/index.js';
 import { eventually } from '../../test/support/eventually.js';
 import { command, createOptions, FakeHost, NOTHING_HELD } from '../../test/support/fake-host.js';
+import { CALLS_PER_SANDBOX_MAX } from './sandbox.js';
 
 const { signal } = new AbortController();
 const failure = (error: WrennError) => ({ code: error.code, reason: error.reason });
@@ -148,6 +149,33 @@ describe('SandboxManager', () => {
       'SANDBOX_TIMEOUT',
     );
     expect((await long).exitCode).to.equal(0);
+  });
+
+  it('ends a sandbox in time although another takes long to end', async () => {
+    await fake.manager.create(createOptions({ timeoutSec: 1 }), signal);
+    await fake.manager.create(createOptions({ sandboxId: 'sandbox2', timeoutSec: 2 }), signal);
+    fake.faults.delayNext('driver.destroy', 8000);
+    const freed = () => fake.manager.list().find(({ id }) => id === 'sandbox2')?.entry;
+    await eventually(() => expect(freed()).not.to.have.property('slot'), { timeoutMs: 6000 });
+    expect(freed()?.phase).to.equal('ended');
+  });
+
+  it('says what went wrong in the guest, and does not call it a timeout', async () => {
+    fake.faults.failNext('guest.post_init');
+    const refused = await fake.manager.create(createOptions(), signal).catch(failure);
+    expect(refused).to.deep.equal({ code: Code.UNAVAILABLE, reason: 'GUEST_UNREACHABLE' });
+  });
+
+  it('takes only so many calls into one sandbox at once', async () => {
+    await fake.manager.create(createOptions(), signal);
+    const calls = Array.from({ length: CALLS_PER_SANDBOX_MAX + 1 }, () =>
+      fake.manager
+        .withGuest('sandbox1', (guest) => guest.exec(command('sleep', '1'), signal))
+        .then(() => 'done', failure),
+    );
+    const results = await Promise.all(calls);
+    const refused = { code: Code.RESOURCE_EXHAUSTED, reason: 'OVERLOADED' };
+    expect(results.filter((result) => result !== 'done')).to.deep.equal([refused]);
   });
 
   it('takes running sandboxes over after a restart', async () => {

@@ -25,10 +25,15 @@ import {
 import { freeSandbox } from './free.js';
 import type { Host } from './host.js';
 import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
-import { Reaper } from './reaper.js';
 import { recoverSandboxes } from './recover.js';
 import { Sandbox } from './sandbox.js';
+import { sweepHost } from './sweep.js';
 import { Tombstones } from './tombstones.js';
+
+/** How often timeouts are looked at. */
+const REAP_INTERVAL_MS = 1000;
+/** Sandboxes that are ended or freed side by side. */
+const REAPS_AT_ONCE_MAX = 16;
 
 export interface CreateSandboxOptions {
   sandboxId: string;
@@ -46,7 +51,10 @@ export class SandboxManager {
   readonly #lock = new KeyedLock();
   readonly #boots: Semaphore;
   readonly #tombstones = new Tombstones();
-  readonly #reaper: Reaper;
+  readonly #reaper: NodeJS.Timeout;
+  /** Sandboxes that the reaper is working on. */
+  readonly #reaping = new Set<string>();
+  readonly #reaps = new Semaphore(REAPS_AT_ONCE_MAX);
   readonly #closing = new AbortController();
   #recovered: Promise<void>;
   #recoveryComplete = false;
@@ -59,7 +67,8 @@ export class SandboxManager {
     this.#recovered = this.#recover();
     // Each call that waits for it reports the failure; main.ts waits for it too.
     this.#recovered.catch(() => undefined);
-    this.#reaper = new Reaper(() => this.#reap());
+    this.#reaper = setInterval(() => this.#reap(), REAP_INTERVAL_MS);
+    this.#reaper.unref();
   }
 
   /** Resolves when the sandboxes of an earlier run are back and the rest is swept. */
@@ -159,7 +168,7 @@ export class SandboxManager {
   /** Undoes boots under way and lets go of the running machines, which go on without the agent. */
   async close(): Promise<void> {
     this.#closing.abort(shuttingDown());
-    this.#reaper.close();
+    clearInterval(this.#reaper);
     await this.#recovered.catch(() => undefined);
     for (const sandbox of this.list()) {
       await this.#lock.run(sandbox.id, async () => {
@@ -170,10 +179,12 @@ export class SandboxManager {
   }
 
   async #recover(): Promise<void> {
-    for (const sandbox of await recoverSandboxes(this.#host)) {
+    const { sandboxes, isWhole } = await recoverSandboxes(this.#host);
+    for (const sandbox of sandboxes) {
       this.#sandboxes.set(sandbox.id, sandbox);
       if (sandbox.machine) this.#watch(sandbox);
     }
+    if (isWhole) await sweepHost(this.#host, sandboxes);
     this.#recoveryComplete = true;
     this.changes.bump();
   }
@@ -237,15 +248,24 @@ export class SandboxManager {
     return sandbox;
   }
 
-  /** Ends every sandbox whose timeout has passed, and tries again what could not be freed. */
-  async #reap(): Promise<void> {
+  /**
+   * Ends every sandbox whose timeout has passed, and tries again what could not
+   * be freed. It only starts the work: one slow end must not hold up another's.
+   */
+  #reap(): void {
     if (!this.#recoveryComplete) return;
-    const expired = this.list().filter((sandbox) => sandbox.expired());
-    const unfinished = this.list().filter((sandbox) => sandbox.needsFreeing());
-    await Promise.all([
-      ...expired.map((sandbox) => this.#end(sandbox, 'SANDBOX_TIMEOUT')),
-      ...unfinished.map((sandbox) => this.#lock.run(sandbox.id, () => this.#finish(sandbox))),
-    ]);
+    for (const sandbox of this.list()) {
+      if (sandbox.expired()) this.#reapOne(sandbox, () => this.#end(sandbox, 'SANDBOX_TIMEOUT'));
+      else if (sandbox.needsFreeing()) {
+        this.#reapOne(sandbox, () => this.#lock.run(sandbox.id, () => this.#finish(sandbox)));
+      }
+    }
+  }
+
+  #reapOne(sandbox: Sandbox, work: () => Promise<void>): void {
+    if (this.#reaping.has(sandbox.id)) return;
+    this.#reaping.add(sandbox.id);
+    void this.#reaps.run(work).finally(() => this.#reaping.delete(sandbox.id));
   }
 
   /** Ends a running sandbox for a reason that nobody asked for; it is remembered. Never rejects. */
@@ -264,12 +284,21 @@ export class SandboxManager {
   async #stop(sandbox: Sandbox): Promise<void> {
     if (this.#sandboxes.get(sandbox.id) !== sandbox) return;
     sandbox.entry.phase = 'stopping';
-    await this.#host.ledger.put(sandbox.entry);
+    await this.#record(sandbox);
     await freeSandbox(this.#host, sandbox);
     await this.#host.ledger.remove(sandbox.id);
     this.#sandboxes.delete(sandbox.id);
     this.changes.bump();
     this.#host.log.info('sandbox destroyed', { sandbox_id: sandbox.id });
+  }
+
+  /** Notes an end. A full disk must not keep it from happening: recovery copes with an older entry. */
+  async #record(sandbox: Sandbox): Promise<void> {
+    try {
+      await this.#host.ledger.put(sandbox.entry);
+    } catch (error) {
+      this.#host.log.warn('end of a sandbox not noted', { sandbox_id: sandbox.id, error });
+    }
   }
 
   /** Frees what a stopping or ended sandbox still holds; what fails is tried again by the reaper. */
@@ -278,9 +307,9 @@ export class SandboxManager {
       if (sandbox.entry.phase === 'stopping') {
         await this.#stop(sandbox);
       } else {
-        await this.#host.ledger.put(sandbox.entry);
+        await this.#record(sandbox);
         await freeSandbox(this.#host, sandbox);
-        await this.#host.ledger.put(sandbox.entry);
+        await this.#record(sandbox);
       }
     } catch (error) {
       sandbox.noteFreeFailed();

@@ -1,14 +1,11 @@
 /**
  * Finds the sandboxes of an earlier run of the agent by the ledger: running
- * machines are taken over, half-made and half-freed sandboxes are freed, and
- * what no entry holds is swept.
+ * machines are taken over, half-made and half-freed sandboxes are freed.
  */
-import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Reason } from '../../lib/errors/index.js';
+import { retry } from '../../lib/lifecycle/delay.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
 import { GuestClient } from '../guest/guest-client.js';
-import type { LedgerContent } from '../ledger/ledger.js';
 import type { SandboxEntry } from './entry.js';
 import { freeSandbox } from './free.js';
 import type { Host } from './host.js';
@@ -16,19 +13,29 @@ import { Sandbox } from './sandbox.js';
 
 /** Sandboxes that are recovered side by side. */
 const RECOVERIES_AT_ONCE_MAX = 16;
+/** A machine is not given up for one failed look at it: the host may be short of something for a moment. */
+const ADOPTION_TRIES = { timeoutMs: 3000, pauseMs: 200, pauseMsMax: 1000 };
 
-/** @returns the sandboxes that this host has, running and ended. */
-export async function recoverSandboxes(host: Host): Promise<Sandbox[]> {
+export interface Recovery {
+  /** The sandboxes that this host has, running and ended. */
+  sandboxes: Sandbox[];
+  /** Whether all entries could be read, so that what none of them holds is nobody's. */
+  isWhole: boolean;
+}
+
+/** @throws Error when the ledger as a whole cannot be read. */
+export async function recoverSandboxes(host: Host): Promise<Recovery> {
   const content = await host.ledger.read();
+  for (const { path, cause } of content.unreadable) {
+    host.log.error('ledger entry not readable; nothing is swept', { path, error: cause });
+  }
   const recovered = await mapConcurrently(
     content.entries as SandboxEntry[],
     RECOVERIES_AT_ONCE_MAX,
     (entry) => recoverSandbox(host, new Sandbox(entry)),
   );
   const sandboxes = recovered.filter((sandbox) => sandbox !== undefined);
-  if (content.unreadable.length > 0) reportUnreadable(host, content);
-  else await sweep(host, sandboxes);
-  return sandboxes;
+  return { sandboxes, isWhole: content.unreadable.length === 0 };
 }
 
 async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | undefined> {
@@ -36,7 +43,7 @@ async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | u
   try {
     switch (sandbox.entry.phase) {
       case 'running':
-        return await adopt(host, sandbox);
+        return await adoptOrEnd(host, sandbox);
       case 'ended':
         await freeSandbox(host, sandbox);
         return sandbox;
@@ -52,6 +59,15 @@ async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | u
     // The reaper tries again; until then the entry holds what is left.
     log.error('sandbox not recovered completely', { error });
     return sandbox;
+  }
+}
+
+async function adoptOrEnd(host: Host, sandbox: Sandbox): Promise<Sandbox> {
+  try {
+    return await retry(() => adopt(host, sandbox), ADOPTION_TRIES);
+  } catch (error) {
+    host.log.error('sandbox could not be taken over', { sandbox_id: sandbox.id, error });
+    return await endLost(host, sandbox, 'SANDBOX_LOST');
   }
 }
 
@@ -86,31 +102,4 @@ async function endLost(host: Host, sandbox: Sandbox, reason: Reason): Promise<Sa
   await host.ledger.put(sandbox.entry);
   host.log.warn('sandbox ended while the agent was away', { sandbox_id: sandbox.id, reason });
   return sandbox;
-}
-
-/** What an unreadable entry holds cannot be told from what nobody holds, so nothing is swept. */
-function reportUnreadable(host: Host, content: LedgerContent): void {
-  for (const { path, cause } of content.unreadable) {
-    host.log.error('ledger entry not readable; nothing is swept', { path, error: cause });
-  }
-}
-
-async function sweep(host: Host, sandboxes: Sandbox[]): Promise<void> {
-  const entries = sandboxes.map(({ entry }) => entry);
-  const removed = [
-    ...(await host.driver.sweep(entries.flatMap(({ machine }) => (machine ? [machine] : [])))),
-    ...(await host.network.sweep(entries.flatMap(({ slot }) => (slot ? [slot] : [])))),
-    ...(await sweepDirectories(host.runDirectory, sandboxes)),
-    ...(await sweepDirectories(host.stateDirectory, sandboxes)),
-  ];
-  if (removed.length > 0) host.log.warn('swept what no sandbox holds', { removed });
-}
-
-async function sweepDirectories(parent: string, sandboxes: Sandbox[]): Promise<string[]> {
-  const held = new Set(sandboxes.map(({ id }) => id));
-  const paths = (await readdir(parent))
-    .filter((name) => !held.has(name))
-    .map((name) => join(parent, name));
-  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));
-  return paths;
 }

@@ -10,11 +10,13 @@
  *                         VMM exited, timeout:
  *                         everything freed, remembered
  */
-import type { Reason } from '../../lib/errors/index.js';
+import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import type { GuestClient } from '../guest/guest-client.js';
 import type { Machine } from '../vmm/driver.js';
 import type { SandboxEntry } from './entry.js';
 
+/** Calls into one guest at once; each may hold two full outputs in the agent's memory. */
+export const CALLS_PER_SANDBOX_MAX = 64;
 /** Pause before what could not be freed is tried again. */
 const FREE_RETRY_INTERVAL_MS = 10_000;
 
@@ -53,9 +55,13 @@ export class Sandbox {
     this.#lastActiveTick = performance.now();
   }
 
-  /** Counts the whole call as activity, from its start to its end. */
+  /**
+   * Counts the whole call as activity, from its start to its end.
+   * @throws OVERLOADED when too many calls are under way already.
+   */
   async active<T>(call: () => Promise<T>): Promise<T> {
     this.touch();
+    if (this.#callsInFlight >= CALLS_PER_SANDBOX_MAX) throw tooManyCalls();
     this.#callsInFlight += 1;
     try {
       return await call();
@@ -85,4 +91,13 @@ export class Sandbox {
     if (phase === 'stopping') return true;
     return phase === 'ended' && (machine ?? rootfs ?? slot) !== undefined;
   }
+}
+
+function tooManyCalls(): WrennError {
+  return new WrennError(
+    Code.RESOURCE_EXHAUSTED,
+    'OVERLOADED',
+    `the sandbox has ${CALLS_PER_SANDBOX_MAX} calls under way already`,
+    { retryAfterSec: 1 },
+  );
 }

@@ -81,7 +81,7 @@ export interface Machine {
 }
 
 export interface VmmDriver {
-  readonly name: 'qemu' | 'firecracker' | 'fake';
+  readonly name: 'qemu' | 'fake';
   readonly accelerator: 'kvm' | 'tcg' | 'none';
   /**
    * Starts a VMM and the guest's boot; resolves when the vCPUs run.

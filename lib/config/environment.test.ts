@@ -37,6 +37,13 @@ describe('Environment', () => {
     });
   }
 
+  it('makes paths comparable: absolute, and without a slash at the end', () => {
+    const environment = new Environment({ A: '/var/lib/wrenn/', B: 'state/../run' });
+    expect(environment.path('A', '/x')).to.equal('/var/lib/wrenn');
+    expect(environment.path('B', '/x')).to.equal(`${process.cwd()}/run`);
+    expect(environment.path('C', '/x/')).to.equal('/x');
+  });
+
   it('refuses a WRENN_ variable that nothing reads, and no other', () => {
     expect(() => new Environment({ WRENN_HTTP_ADRESS: 'x' }).rejectUnknown())
       .to.throw(WrennError)

@@ -3,6 +3,7 @@
  * strict. Only config.ts files pass `process.env` here; nothing else reads it.
  */
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import { Code, WrennError } from '../errors/index.js';
 import { SETTING_NAMES } from './settings.js';
 
@@ -29,6 +30,11 @@ export class Environment {
 
   string(name: string, fallback: string): string {
     return this.optional(name) ?? fallback;
+  }
+
+  /** A path, made absolute and without a trailing slash, so that it can be compared. */
+  path(name: string, fallback: string): string {
+    return resolve(this.string(name, fallback));
   }
 
   /** The value, or undefined when it is absent or empty. */

@@ -1,9 +1,16 @@
-/** A signal that aborts at the first SIGTERM, SIGINT or, when the terminal is closed, SIGHUP. */
+const SHUTDOWN_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/**
+ * A signal that aborts at the first SIGTERM, SIGINT or, when the terminal is
+ * closed, SIGHUP. The next one, whichever it is, ends the process at once.
+ */
 export function shutdownSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.once(name, () => controller.abort(name));
-  }
+  const shutDown = (name: NodeJS.Signals) => {
+    for (const each of SHUTDOWN_SIGNALS) process.off(each, shutDown);
+    controller.abort(name);
+  };
+  for (const name of SHUTDOWN_SIGNALS) process.on(name, shutDown);
   return controller.signal;
 }
 

@@ -1,6 +1,7 @@
 /** Every step of a sandbox's life fails once: nothing leaks, what is told is true, the retry works. */
 import { expect } from 'chai';
 import type { SandboxManager } from '../../agent/sandbox/manager.js';
+import type { WrennError } from '../../lib/errors/index.js';
 import type { FaultStep } from '../../lib/faults/fault-plan.js';
 import { eventually } from '../support/eventually.js';
 import { command, createOptions, FakeHost, NOTHING_HELD } from '../support/fake-host.js';
@@ -119,7 +120,70 @@ describe('DestroySandbox when a step fails', () => {
   });
 });
 
+describe('a boot that leaves its machine behind', () => {
+  it('is undone with it: the machine ends before disk and network are freed', async () => {
+    await using fake = await FakeHost.open();
+    const { boot } = fake.host.driver;
+    fake.host.driver.boot = async (...parameters) => {
+      await boot(...parameters);
+      throw new Error('the driver could not undo its boot');
+    };
+    await fake.manager.create(createOptions(), signal).catch(() => undefined);
+    expect(await fake.held()).to.deep.equal(NOTHING_HELD);
+    expect(fake.manager.list()).to.deep.equal([]);
+  });
+});
+
+describe('a host whose disk is full', () => {
+  const noSpace = () => Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }));
+
+  it('says so when a sandbox is to be created, and leaves nothing', async () => {
+    await using fake = await FakeHost.open();
+    fake.host.ledger.put = noSpace;
+    const refused = await fake.manager
+      .create(createOptions(), signal)
+      .catch((error: WrennError) => error.reason);
+    expect(refused).to.equal('HOST_DISK_FULL');
+    expect(await fake.held()).to.deep.equal(NOTHING_HELD);
+  });
+
+  it('still deletes sandboxes', async () => {
+    await using fake = await FakeHost.open();
+    await fake.manager.create(createOptions(), signal);
+    fake.host.ledger.put = noSpace;
+    await fake.manager.destroy('sandbox1', 1);
+    expect(await fake.held()).to.deep.equal(NOTHING_HELD);
+  });
+});
+
 describe('the agent restarted when a step of recovery fails', () => {
+  it('tries again to take a sandbox over', async () => {
+    await using fake = await FakeHost.open();
+    await fake.manager.create(createOptions(), signal);
+    fake.faults.failNext('driver.recover');
+    await fake.restart();
+    expect(await echo(fake.manager)).to.equal('hello\n');
+  });
+
+  it('ends and frees a sandbox that it cannot take over at all, and says why', async () => {
+    await using fake = await FakeHost.open();
+    await fake.manager.create(createOptions(), signal);
+    fake.host.driver.recover = () => Promise.reject(new Error('not readable'));
+    await fake.restart();
+    expect(fake.manager.list().map(({ endReason }) => endReason)).to.deep.equal(['SANDBOX_LOST']);
+    expect(await fake.held()).to.deep.equal({ ...NOTHING_HELD, entries: ['sandbox1'] });
+  });
+
+  for (const step of ['driver.sweep', 'network.sweep'] as const) {
+    it(`serves the sandboxes that it has although ${step} fails`, async () => {
+      await using fake = await FakeHost.open();
+      await fake.manager.create(createOptions(), signal);
+      fake.faults.failNext(step);
+      await fake.restart();
+      expect(await echo(fake.manager)).to.equal('hello\n');
+    });
+  }
+
   for (const step of ['driver.recover', 'network.adopt'] as const) {
     it(`does not lose track of the sandbox when ${step} fails`, async () => {
       await using fake = await FakeHost.open();
