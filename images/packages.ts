@@ -11,6 +11,8 @@ export interface HostPackage {
 }
 
 export const HOST_PACKAGES: readonly HostPackage[] = [
+  { name: 'make', why: 'building the C programs' },
+  { name: 'libc6-dev', why: 'building the C programs' },
   { name: 'qemu-system-x86', why: 'running the microVMs' },
   { name: 'qemu-utils', why: 'making the disk of each sandbox (qemu-img)' },
   { name: 'iproute2', why: 'network namespaces and TAP devices (ip)' },

@@ -30,7 +30,7 @@ export async function createTapNetwork(uid: number): Promise<TapNetwork> {
     [...inside, 'address', 'add', `${address(5)}/30`, 'dev', 'tap0'],
     [...inside, 'link', 'set', 'tap0', 'up'],
     ['route', 'add', `${address(4)}/30`, 'via', address(2)],
-    ['netns', 'exec', namespace, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1'],
+    ['netns', 'exec', namespace, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward'],
   ];
   for (const step of steps) await run('ip', step);
   return {
