@@ -4,7 +4,7 @@
  */
 
 import type { Stats } from 'node:fs';
-import { chown, lstat, mkdir, open, readlink, rename, rm } from 'node:fs/promises';
+import { chown, lstat, mkdir, open, readlink, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
 
@@ -61,18 +61,36 @@ async function statusOf(path: string): Promise<Stats | undefined> {
   }
 }
 
+/** Makes what is missing of a path of directories. */
 async function makeDirectories(path: string, owner: FileOwner): Promise<void> {
+  if (await makeDirectory(path, owner)) return;
+  await makeDirectories(dirname(path), owner);
+  // Its parent was made or found a moment ago, so somebody removes it meanwhile: once is enough.
+  if (!(await makeDirectory(path, owner))) throw guestFailure('file_parent');
+}
+
+/** @returns whether the directory is there now; false when its parent is missing. */
+async function makeDirectory(path: string, owner: FileOwner): Promise<boolean> {
   try {
     await mkdir(path, { mode: NEW_DIRECTORY_MODE });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || path === dirname(path)) throw error;
-    await makeDirectories(dirname(path), owner);
-    await makeDirectories(path, owner);
-    return;
+    if (code === 'ENOENT' && path !== dirname(path)) return false;
+    if (code !== 'EEXIST') throw error;
+    await requireDirectory(path);
+    return true;
   }
   await chown(path, owner.uid, owner.gid);
+  return true;
+}
+
+/** Follows links: one that leads to a directory is as good, one that leads to nothing is not. */
+async function requireDirectory(path: string): Promise<void> {
+  const status = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!status?.isDirectory()) throw guestFailure('file_parent');
 }
 
 async function replace(
