@@ -1,7 +1,14 @@
-/** The first part of an output; what exceeds it is dropped. */
+/** Capacity at first; most programs print little. */
+const CAPACITY_BYTES = 4 * 1024;
+
+/**
+ * The first part of an output; what exceeds it is dropped. The pieces are copied into one buffer:
+ * a guest chooses how small they are, and each piece that is kept as it came costs many times
+ * its content.
+ */
 export class CapturedOutput {
   readonly #sizeBytesMax: number;
-  readonly #chunks: Buffer[] = [];
+  #buffer = Buffer.alloc(0);
   #sizeBytes = 0;
   #truncated = false;
 
@@ -12,10 +19,10 @@ export class CapturedOutput {
   add(chunk: Buffer): void {
     const room = this.#sizeBytesMax - this.#sizeBytes;
     if (chunk.length > room) this.#truncated = true;
-    if (room === 0 || chunk.length === 0) return;
-    const kept = chunk.subarray(0, room);
-    this.#chunks.push(kept);
-    this.#sizeBytes += kept.length;
+    const keptBytes = Math.min(chunk.length, room);
+    this.#reserve(this.#sizeBytes + keptBytes);
+    chunk.copy(this.#buffer, this.#sizeBytes, 0, keptBytes);
+    this.#sizeBytes += keptBytes;
   }
 
   get truncated(): boolean {
@@ -23,6 +30,15 @@ export class CapturedOutput {
   }
 
   content(): Buffer {
-    return Buffer.concat(this.#chunks);
+    return this.#buffer.subarray(0, this.#sizeBytes);
+  }
+
+  /** Doubles the buffer until it holds so many bytes, which are within the limit. */
+  #reserve(sizeBytes: number): void {
+    if (sizeBytes <= this.#buffer.length) return;
+    const wanted = Math.max(sizeBytes, this.#buffer.length * 2, CAPACITY_BYTES);
+    const larger = Buffer.alloc(Math.min(wanted, this.#sizeBytesMax));
+    this.#buffer.copy(larger, 0, 0, this.#sizeBytes);
+    this.#buffer = larger;
   }
 }
