@@ -13,10 +13,11 @@ import { readBusybox } from '../debian/busybox.js';
 import type { PackageCache } from '../debian/package-cache.js';
 import { runStep } from '../failure.js';
 import type { Inputs, Recipe } from '../recipe.js';
-import { bundleEnvd } from './envd-bundle.js';
+import { bundleEnvd, compileEnvd, ENVD_SOURCES } from './envd-bundle.js';
 import { sharedLibraries } from './shared-libraries.js';
 
-const SCRIPT_PATH = 'images/wrenn-init.sh';
+const INIT_PATH = 'images/wrenn-init.sh';
+const LOADER_PATH = 'images/tools/envd-loader.cjs';
 const MOUNTS_PATHS = ['images/kernel.mounts', 'images/runtime.mounts'];
 const SQUASHFS_OPTIONS = ['-comp', 'lz4', '-Xhc', '-all-root', '-mkfs-time', '0', '-all-time', '0'];
 const SQUASHFS_TIMEOUT_MS = 5 * 60_000;
@@ -38,7 +39,9 @@ export async function toolsRecipe(
     sources: [
       'images/tools/tools.ts',
       'images/tools/shared-libraries.ts',
-      SCRIPT_PATH,
+      ...ENVD_SOURCES,
+      INIT_PATH,
+      LOADER_PATH,
       ...MOUNTS_PATHS,
     ],
     inputs: { envd: envd.toString('latin1'), ...(await identify(nodePath)) },
@@ -46,7 +49,9 @@ export async function toolsRecipe(
       task.step('collecting Node and busybox');
       const busybox = await readBusybox(packages);
       await collectPrograms(directory, nodePath, busybox.content);
-      await collectScripts(directory, envd);
+      await collectScripts(directory);
+      task.step('compiling envd');
+      await collectEnvd(directory, envd, nodePath);
       task.step('compressing');
       await compress(directory, target, (done) => task.fraction(done));
       return { nodeVersion: process.version, busyboxVersion: busybox.version };
@@ -80,11 +85,22 @@ async function collectPrograms(
   }
 }
 
-async function collectScripts(directory: string, envd: Buffer): Promise<void> {
-  await writeFile(join(directory, 'envd.js'), envd, { mode: 0o644 });
-  for (const path of [SCRIPT_PATH, ...MOUNTS_PATHS]) {
+async function collectScripts(directory: string): Promise<void> {
+  for (const path of [INIT_PATH, ...MOUNTS_PATHS]) {
     await copyFile(join(packageRoot(), path), join(directory, basename(path)));
   }
+}
+
+async function collectEnvd(directory: string, bundle: Buffer, nodePath: string): Promise<void> {
+  const bundlePath = join(directory, 'envd.bundle.js');
+  await copyFile(join(packageRoot(), LOADER_PATH), join(directory, 'envd.js'));
+  await writeFile(bundlePath, bundle, { mode: 0o644 });
+  await compileEnvd({
+    nodePath,
+    bundlePath,
+    target: join(directory, 'envd.bundle.cache'),
+    busyboxPath: join(directory, 'bin', 'busybox'),
+  });
 }
 
 async function compress(
