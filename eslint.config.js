@@ -117,7 +117,10 @@ function restrictImports(...patterns) {
 
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'gen/', 'third_party/', 'clients/*/gen/', '**/build/'] },
-  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    plugins: { '@typescript-eslint': tseslint.plugin, 'import-x': importX },
+  },
   {
     files: ['**/*.ts', '**/*.js', '**/*.mjs'],
     rules: {
@@ -134,7 +137,6 @@ export default tseslint.config(
       parser: tseslint.parser,
       parserOptions: { project: 'test/tsconfig.json', tsconfigRootDir: import.meta.dirname },
     },
-    plugins: { '@typescript-eslint': tseslint.plugin, 'import-x': importX },
     settings: {
       'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
       'import-x/extensions': ['.ts'],
