@@ -80,15 +80,13 @@ export function notARequestAnswer({ registry }: Gateway, httpStatus: number): An
 async function answerRequest(gateway: Gateway, exchange: Exchange): Promise<Answer> {
   refuseTooManyHeaders(exchange.request);
   const admitted = gateway.admission.admit();
-  try {
-    const target = parseTarget(exchange.request.url ?? '/');
-    return (
-      (await answerWithoutRoute(gateway, exchange, target)) ??
-      (await answerRoute(gateway, exchange, target, admitted))
-    );
-  } finally {
-    admitted.release();
-  }
+  whenOver(exchange, () => admitted.release());
+  const target = parseTarget(exchange.request.url ?? '/');
+  const answer =
+    (await answerWithoutRoute(gateway, exchange, target)) ??
+    (await answerRoute(gateway, exchange, target, admitted));
+  admitted.holdInstead(answer.body.length);
+  return answer;
 }
 
 /** Health and OPTIONS, which stand in no proto. */
@@ -139,6 +137,21 @@ function refuseTooManyHeaders(request: IncomingMessage): void {
     'INVALID_REQUEST',
     'the request has too many headers',
   );
+}
+
+/**
+ * Calls back once, when the answer has left or its connection is gone. Behind
+ * the answer to an earlier request of the connection an answer has no socket
+ * yet, and then only the socket itself tells that it never will.
+ */
+function whenOver({ request: { socket }, response }: Exchange, callBack: () => void): void {
+  const over = () => {
+    response.off('close', over);
+    socket.off('close', over);
+    callBack();
+  };
+  response.once('close', over);
+  socket.once('close', over);
 }
 
 function whenClientLeaves(response: ServerResponse): AbortSignal {

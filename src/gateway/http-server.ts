@@ -47,6 +47,8 @@ export function createHttpServer(
   server.maxConnections = limits.connectionsMax;
   // Node drops what is over this without a word; the gateway refuses before it comes to that.
   server.maxHeadersCount = 2 * HEADER_PAIRS_MAX;
+  // Each request of a connection listens to its end; how many there are is limited elsewhere.
+  server.on('connection', (socket) => socket.setMaxListeners(0));
   const underWay = new WeakMap<Socket, ServerResponse>();
   const handle = (request: IncomingMessage, response: ServerResponse, invite: () => void) => {
     underWay.set(request.socket, response);

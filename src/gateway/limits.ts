@@ -34,9 +34,9 @@ export const READINESS_TIMEOUT_MS = 2_000;
 export interface GatewayLimits {
   /** Connections at once; further ones are closed when they are accepted. */
   connectionsMax: number;
-  /** Requests at once over all connections. */
+  /** Requests at once over all connections, each until its answer has left. */
   requestsMax: number;
-  /** Bytes of request bodies held at once over all requests. */
+  /** Bytes of bodies, of requests and then of answers, held at once over all requests. */
   bufferedBodyBytesMax: number;
   /** Body of a JSON request whose message has no bytes field. */
   jsonBodyBytesMax: number;

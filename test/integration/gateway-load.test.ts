@@ -3,7 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { Code, WrennError } from '../../lib/errors/index.js';
-import { RESPONSE_MESSAGE_BYTES_MAX } from '../../src/gateway/limits.js';
+import { type GatewayLimits, RESPONSE_MESSAGE_BYTES_MAX } from '../../src/gateway/limits.js';
 import { eventually } from '../support/eventually.js';
 import {
   errorInfo,
@@ -116,7 +116,6 @@ describe('the gateway under load', () => {
     headersTimeoutMs: 500,
     requestTimeoutMs: 1000,
     connectionCheckIntervalMs: 100,
-    answerTimeoutMs: 500,
     closeTimeoutMs: 60_000,
   };
   let fixture: GatewayFixture;
@@ -142,13 +141,6 @@ describe('the gateway under load', () => {
             throw new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'end');
           },
         },
-        files: {
-          readFile: async () => ({
-            contentType: 'text/plain',
-            data: Buffer.alloc(FILE_BYTES),
-            extensions: [],
-          }),
-        },
       },
       limits,
     );
@@ -157,13 +149,6 @@ describe('the gateway under load', () => {
     gate.open();
     await fixture.close();
   });
-
-  function open(text: string): Socket {
-    const socket = connect(fixture.port, '127.0.0.1');
-    socket.on('error', () => undefined);
-    socket.write(text);
-    return socket;
-  }
 
   it('refuses requests over its limit, and takes them again', async () => {
     const body = { cmd: 'sleep' };
@@ -190,25 +175,8 @@ describe('the gateway under load', () => {
     expect((await exec).status).to.equal(409);
   });
 
-  it('cuts off a client that does not take its answer', async () => {
-    const body = '{"path":"/a"}';
-    const request =
-      'POST /v1/sandboxes/abc/files/read HTTP/1.1\r\nhost: a\r\n' +
-      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-    // One answer may fit what the kernel holds for a connection; two do not.
-    const socket = open(request.repeat(2));
-    let received = 0;
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.length;
-      socket.pause();
-      setTimeout(() => socket.resume(), SLOW_READER_PAUSE_MS);
-    });
-    await new Promise((resolve) => socket.once('close', resolve));
-    expect(received).to.be.lessThan(2 * FILE_BYTES);
-  });
-
   it('counts pipelined requests, too', async () => {
-    const socket = open('GET /v1/sandboxes HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(50));
+    const socket = open(fixture, 'GET /v1/sandboxes HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(50));
     await eventually(() => {
       const refusals = fixture.logLines.filter((line) => line.error_reason === 'OVERLOADED');
       expect(refusals.length).to.be.at.least(1);
@@ -229,7 +197,7 @@ describe('the gateway under load', () => {
   });
 
   it('closes connections over its limit', async () => {
-    const sockets = Array.from({ length: limits.connectionsMax }, () => open('GET '));
+    const sockets = Array.from({ length: limits.connectionsMax }, () => open(fixture, 'GET '));
     await Promise.all(sockets.map((socket) => new Promise((done) => socket.once('connect', done))));
     expect(await rawHttp(fixture, 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n')).to.equal('');
     for (const socket of sockets) socket.destroy();
@@ -270,6 +238,103 @@ describe('the gateway under load', () => {
   });
 });
 
+describe('an answer that its client does not take', () => {
+  const read = { path: '/v1/sandboxes/abc/files/read', body: '{"path":"/a"}' };
+  let fixture: GatewayFixture;
+  let gate: Gate;
+
+  async function start(limits: Partial<GatewayLimits>): Promise<void> {
+    gate = new Gate();
+    fixture = await startGatewayFixture(
+      {
+        sandboxes: {
+          listSandboxes: async (context) => {
+            await gate.pass(context.signal);
+            return EMPTY_PAGE;
+          },
+          getSandbox: async () => {
+            throw new WrennError(Code.NOT_FOUND, 'SANDBOX_NOT_FOUND', 'none');
+          },
+        },
+        files: {
+          readFile: async () => ({
+            contentType: 'text/plain',
+            data: Buffer.alloc(FILE_BYTES),
+            extensions: [],
+          }),
+        },
+      },
+      limits,
+    );
+  }
+  afterEach(async () => {
+    gate.open();
+    await fixture.close();
+  });
+
+  it('is cut off after a while', async () => {
+    await start({ answerTimeoutMs: 500 });
+    // One answer may fit what the kernel holds for a connection; two do not.
+    const socket = open(fixture, readRequest().repeat(2));
+    let received = 0;
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), SLOW_READER_PAUSE_MS);
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(received).to.be.lessThan(2 * FILE_BYTES);
+  });
+
+  it('counts as a request until its connection ends', async () => {
+    await start({ requestsMax: 2 });
+    const socket = await holdBack('GET /v1/sandboxes/abc HTTP/1.1\r\nhost: a\r\n\r\n');
+    const refused = await http(fixture, 'GET', '/v1/sandboxes/abc');
+    expect([refused.status, errorInfo(refused).reason]).to.deep.equal([429, 'OVERLOADED']);
+    socket.destroy();
+    await eventually(async () => {
+      expect((await http(fixture, 'GET', '/v1/sandboxes/abc')).status).to.equal(404);
+    });
+  });
+
+  it('counts with its bytes until its connection ends', async () => {
+    await start({ bufferedBodyBytesMax: 1.5 * FILE_BYTES });
+    const socket = await holdBack(readRequest());
+    const refused = await readFile();
+    expect([refused.status, errorInfo(refused).reason]).to.deep.equal([429, 'OVERLOADED']);
+    expect((await http(fixture, 'GET', '/v1/sandboxes/abc')).status).to.equal(404);
+    socket.destroy();
+    await eventually(async () => expect((await readFile()).status).to.equal(200));
+    expect((await readFile()).status).to.equal(200);
+  });
+
+  /** Makes an answer that cannot leave, since the one before it on its connection waits for the gate. */
+  async function holdBack(request: string): Promise<Socket> {
+    const socket = open(fixture, `GET /v1/sandboxes HTTP/1.1\r\nhost: a\r\n\r\n${request}`);
+    await eventually(() => {
+      const answered = fixture.logLines.filter(
+        ({ message }) => message === 'http request finished',
+      );
+      expect([gate.entered, answered.length]).to.deep.equal([1, 1]);
+    });
+    return socket;
+  }
+
+  function readRequest(): string {
+    return (
+      `POST ${read.path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n` +
+      `content-length: ${read.body.length}\r\n\r\n${read.body}`
+    );
+  }
+
+  function readFile() {
+    return http(fixture, 'POST', read.path, {
+      body: read.body,
+      headers: { 'content-type': 'application/json' },
+    });
+  }
+});
+
 describe('the gateway with a request that does not end', () => {
   it('ends nevertheless, and cancels the call', async () => {
     const gate = new Gate();
@@ -296,3 +361,11 @@ describe('the gateway with a request that does not end', () => {
     }
   });
 });
+
+/** Opens a connection and writes to it. */
+function open({ port }: GatewayFixture, text: string): Socket {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(text);
+  return socket;
+}
