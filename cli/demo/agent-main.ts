@@ -11,26 +11,29 @@ import { destroySandboxes } from '../up/delete-sandboxes.js';
 import { startAgentAlone } from '../up/platform.js';
 import { QUIET_REPORT, runDemo } from './demo.js';
 import type { Steps } from './steps.js';
+import { withPlatform } from './teardown.js';
 
 /** A first boot under emulation on a busy machine. */
 const CREATE_TIMEOUT_MS = 300_000;
 const EXEC_TIMEOUT_SEC = 30;
 const CALL_TIMEOUT_MS = 60_000;
 
-process.exitCode = await runDemo('demo-agent', async ({ config }, steps, signal) => {
+process.exitCode = await runDemo('demo-agent', async (place, steps, signal) => {
+  const { config } = place;
   const agent = await steps.run('start the agent', () =>
     startAgentAlone(config, QUIET_REPORT, signal),
   );
   const target = `unix:${config.agentSocketPath}`;
   const client = createClient(HostAgentServiceService, target, credentials.createInsecure());
   try {
-    await Promise.race([bootOnce(client, steps, signal), agent.failed]);
+    await withPlatform(
+      place,
+      agent,
+      () => bootOnce(client, steps, signal),
+      () => destroySandboxes(config.agentSocketPath),
+    );
   } finally {
     client.close();
-    await steps.run('stop the agent', async () => {
-      await destroySandboxes(config.agentSocketPath);
-      await agent.stop();
-    });
   }
 });
 

@@ -27,7 +27,7 @@ export async function runDemo(name: string, demo: Demo): Promise<number> {
     try {
       await demo(place, steps, signal);
     } catch (error) {
-      if (!signal.aborted) {
+      if (!signal.aborted || place.isInUse) {
         printLine(stderr, `The logs are in ${join(place.config.stateDirectory, 'logs')}.`);
         throw error;
       }

@@ -22,6 +22,8 @@ const NOT_FOR_DEMOS = [
 
 export interface DemoPlace extends AsyncDisposable {
   config: PlatformConfig;
+  /** Whether sandboxes may still run there; then the folders must stay, or nobody finds them again. */
+  isInUse: boolean;
   /** Deletes the folders, to be called when nothing runs in them any more. */
   remove(): Promise<void>;
 }
@@ -38,6 +40,7 @@ export async function claimDemoPlace(
     throw new CliError(`another demo runs in ${config.stateDirectory}`, 'wait for its end');
   return {
     config,
+    isInUse: false,
     remove: async () => {
       await rm(config.stateDirectory, { recursive: true, force: true });
       await rm(config.runDirectory, { recursive: true, force: true });

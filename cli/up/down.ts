@@ -20,9 +20,19 @@ const SUPERVISOR_STOP_TIMEOUT_MS = 90_000;
 export async function down({ io, session }: CommandContext, yes: boolean): Promise<void> {
   const config = readPlatformConfig(io.environment);
   if (!yes) await confirm(io, 'This deletes all sandboxes and stops Wrenn. Go on?');
-  await using stopped = await stopPlatform(config, io);
+  await using stopped = await stopPlatform(config, io, byUser);
   printStopped(io, session().json, stopped.deleted);
 }
+
+/** How the sandboxes of a platform are ended, while it runs and when it does not. */
+export interface Deletion {
+  start: typeof startPlatform;
+  /** @returns how many there were. */
+  deleteAll(config: PlatformConfig): Promise<number>;
+}
+
+/** As their owner would, so that the database knows. */
+const byUser: Deletion = { start: startPlatform, deleteAll: deleteSandboxes };
 
 /** A platform that has been stopped and cannot be started by others until this is disposed of. */
 export interface StoppedPlatform extends AsyncDisposable {
@@ -34,12 +44,13 @@ export interface StoppedPlatform extends AsyncDisposable {
 export async function stopPlatform(
   config: PlatformConfig,
   io: CommandContext['io'],
+  deletion: Deletion,
 ): Promise<StoppedPlatform> {
   requireHost(config);
   const claim = await claimPlatform(config);
-  if (!claim) return stopRunning(config);
+  if (!claim) return stopRunning(config, deletion);
   try {
-    return stoppedPlatform(claim, await deleteLeftBehind(config, io));
+    return stoppedPlatform(claim, await deleteLeftBehind(config, io, deletion));
   } catch (error) {
     await claim.undo();
     throw error;
@@ -51,22 +62,30 @@ export function printStopped(io: CommandContext['io'], json: boolean, deleted: n
   printLine(io.stdout, json ? JSON.stringify({ deleted_sandboxes: deleted }) : text);
 }
 
-async function stopRunning(config: PlatformConfig): Promise<StoppedPlatform> {
+async function stopRunning(config: PlatformConfig, deletion: Deletion): Promise<StoppedPlatform> {
   const pid = await supervisorPid(config);
   if (pid === undefined) throw new CliError('wrenn is being started or stopped; try again');
-  const deleted = await deleteSandboxes(config);
+  // A platform that cannot delete any more can still be stopped.
+  const [deletions] = await Promise.allSettled([deletion.deleteAll(config)]);
   process.kill(pid, 'SIGTERM');
-  return stoppedPlatform(await claimWhenFree(config, SUPERVISOR_STOP_TIMEOUT_MS), deleted);
+  const claim = await claimWhenFree(config, SUPERVISOR_STOP_TIMEOUT_MS);
+  if (deletions.status === 'fulfilled') return stoppedPlatform(claim, deletions.value);
+  await claim.undo();
+  throw deletions.reason;
 }
 
 /** Sandboxes outlive the platform, so it is started once more to delete them. */
-async function deleteLeftBehind(config: PlatformConfig, io: CommandContext['io']): Promise<number> {
+async function deleteLeftBehind(
+  config: PlatformConfig,
+  io: CommandContext['io'],
+  { start, deleteAll }: Deletion,
+): Promise<number> {
   if (!existsSync(join(config.stateDirectory, 'instance.json'))) return 0;
-  await requireAddresses(config);
+  if (start === startPlatform) await requireAddresses(config);
   const report = createTerminalReport(io.stderr, false);
-  const platform = await startPlatform(config, report, shutdownSignal());
+  const platform = await start(config, report, shutdownSignal());
   try {
-    return await deleteSandboxes(config);
+    return await deleteAll(config);
   } finally {
     await platform.stop();
   }

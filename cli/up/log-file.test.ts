@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryDirectory } from '../../test/support/temporary-directory.js';
@@ -35,6 +35,19 @@ describe('LogFile', () => {
       log.close();
     }
     expect(await readFile(path, 'utf8')).to.equal('first\nsecond\n');
+  });
+
+  it('goes on in the old file when a new one cannot be made', async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'agent.log');
+    const log = new LogFile(path, { bytesMax: 10, olderMax: 1 });
+    log.append('first');
+    await mkdir(`${path}.1`);
+    log.append('second line');
+    await rmdir(`${path}.1`);
+    log.append('third line');
+    log.close();
+    expect(await readFile(path, 'utf8')).to.equal('third line\n');
   });
 
   it('takes a line that is longer than a whole file', async () => {

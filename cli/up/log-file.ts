@@ -31,8 +31,8 @@ export class LogFile {
     try {
       if (this.#size > 0 && this.#size + bytes.length > this.#limits.bytesMax) this.#rotate();
       this.#size += writeSync(this.#descriptor, bytes);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    } catch {
+      // A full or broken disk costs lines of the log, not the daemons.
     }
   }
 
@@ -42,7 +42,6 @@ export class LogFile {
 
   #rotate(): void {
     const { olderMax } = this.#limits;
-    closeSync(this.#descriptor);
     rmSync(`${this.path}.${olderMax}`, { force: true });
     for (let older = olderMax - 1; older >= 1; older -= 1) {
       const path = `${this.path}.${older}`;
@@ -50,7 +49,10 @@ export class LogFile {
     }
     if (olderMax > 0) renameSync(this.path, `${this.path}.1`);
     else rmSync(this.path);
-    this.#descriptor = openSync(this.path, 'a', 0o640);
+    // The old file stays open until there is a new one, whatever fails before.
+    const next = openSync(this.path, 'a', 0o640);
+    closeSync(this.#descriptor);
+    this.#descriptor = next;
     this.#size = 0;
   }
 }

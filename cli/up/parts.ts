@@ -98,8 +98,11 @@ export class Parts implements AsyncDisposable {
   /** Hands everything that runs to the caller. */
   commit(): Platform {
     const owned = this.#rollback.commit();
+    const failed = Promise.race(this.#daemons.map(({ gaveUp }) => gaveUp));
+    // Who does not listen at that moment learns of it by the next call that fails.
+    failed.catch(() => undefined);
     return {
-      failed: Promise.race(this.#daemons.map(({ gaveUp }) => gaveUp)),
+      failed,
       stop: async () => void (await owned.undo()),
     };
   }

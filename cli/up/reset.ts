@@ -7,8 +7,16 @@ import { type PlatformConfig, readClientConfig, readPlatformConfig } from '../co
 import { confirm } from '../confirm.js';
 import { CredentialStore } from '../credentials.js';
 import { printLine } from '../io.js';
-import { stopPlatform } from './down.js';
+import { destroySandboxes } from './delete-sandboxes.js';
+import { type Deletion, stopPlatform } from './down.js';
 import { isLocalUser } from './local-user.js';
+import { startAgentAlone } from './platform.js';
+
+/** Needs neither the database, which is deleted anyway and may be why, nor free ports. */
+const byAgent: Deletion = {
+  start: startAgentAlone,
+  deleteAll: ({ agentSocketPath }) => destroySandboxes(agentSocketPath),
+};
 
 /** What the platform puts into its folders; whatever else lies there is not touched. */
 const STATE_ENTRIES = [
@@ -22,7 +30,7 @@ export async function reset({ io, session }: CommandContext, yes: boolean): Prom
   const what = describeState(config);
   if (!yes) await confirm(io, `This deletes ${what}. Go on?`);
 
-  await using stopped = await stopPlatform(config, io);
+  await using stopped = await stopPlatform(config, io, byAgent);
   await removeEntries(config.stateDirectory, STATE_ENTRIES);
   await removeEntries(config.runDirectory, RUN_ENTRIES);
   await forgetLocalUser(io.environment, config);

@@ -36,7 +36,10 @@ export async function up(context: CommandContext, options: { verbose: boolean })
   try {
     const address = reachableAddress(config.grpcAddress);
     const store = new CredentialStore(readClientConfig(io.environment).configDirectory);
-    const apiKey = await ensureLocalUser(config.stateDirectory, address, store);
+    const apiKey = await Promise.race([
+      ensureLocalUser(config.stateDirectory, address, store),
+      platform.failed,
+    ]);
     printReady(io, session().json, config, apiKey);
 
     await Promise.race([aborted(signal), platform.failed]);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { eventually } from '../support/eventually.js';
@@ -130,5 +130,15 @@ describe('the end of wrenn up', function () {
 
     const after = await wrenn.up();
     expect(after.report.api_key).not.to.equal(before.report.api_key);
+  });
+
+  it('by reset works although the database is damaged', async () => {
+    const { child } = await wrenn.up();
+    child.kill('SIGTERM');
+    await once(child, 'close');
+    await rm(join(wrenn.stateDirectory, 'postgres', 'data', 'global', 'pg_control'));
+    expect((await wrenn.run('reset', '--yes')).exitCode).to.equal(0);
+    expect(await readdir(wrenn.stateDirectory)).to.deep.equal([]);
+    await wrenn.up();
   });
 });
