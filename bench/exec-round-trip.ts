@@ -6,7 +6,7 @@
 import { describeFailure } from '../cli/failure.js';
 import { printLine } from '../cli/io.js';
 import { shutdownSignal } from '../lib/lifecycle/shutdown.js';
-import { DIRECT, execArms, pingArms } from './call-arms.js';
+import { DIRECT, execArms, PROXIED, pingArms, type Ways } from './call-arms.js';
 import {
   BARE_BOOT,
   bareBoot,
@@ -21,6 +21,7 @@ import { machineFacts, watchNoise } from './machine.js';
 import { type BenchOptions, parseOptions } from './options.js';
 import { BenchPlatform } from './platform.js';
 import { Progress } from './progress.js';
+import { startProxy } from './proxy.js';
 import { type BenchReport, type GroupPlan, type GroupReport, measureGroup } from './report.js';
 import { formatReport } from './table.js';
 
@@ -79,23 +80,31 @@ async function bench(
 
 async function measureCalls(
   platform: BenchPlatform,
-  { count, warmUp }: BenchOptions,
+  options: BenchOptions,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<GroupReport[]> {
+  const { agent, client, config, httpAddress, apiKey } = platform;
+  await using proxy = await startProxy(config.agentSocketPath);
+  using http = new HttpClient(httpAddress, apiKey);
+  const ways = { agent, proxiedAgent: proxy.agent, client, http };
   progress.show('creating a sandbox');
-  const { sandboxId } = await platform.client.sandboxes.create(MACHINE, { signal });
-  const http = new HttpClient(platform.httpAddress, platform.apiKey);
-  const plan = { baseline: DIRECT, rounds: count, warmUpRounds: warmUp };
-  try {
-    const exec = { title: 'Exec of true', arms: execArms(platform, http, sandboxId), ...plan };
-    const ping = { title: 'PingSandbox', arms: pingArms(platform, http, sandboxId), ...plan };
-    return [await measure(exec, progress, signal), await measure(ping, progress, signal)];
-  } finally {
-    http.close();
-    // The boots have the machine to themselves.
-    await platform.client.sandboxes.delete(sandboxId);
+  const { sandboxId } = await client.sandboxes.create(MACHINE, { signal });
+  const reports: GroupReport[] = [];
+  for (const plan of callPlans(ways, sandboxId, options)) {
+    reports.push(await measure(plan, progress, signal));
   }
+  // The boots have the machine to themselves.
+  await client.sandboxes.delete(sandboxId, { signal });
+  return reports;
+}
+
+function callPlans(ways: Ways, sandboxId: string, { count, warmUp }: BenchOptions): GroupPlan[] {
+  const plan = { baselines: [DIRECT, PROXIED], rounds: count, warmUpRounds: warmUp };
+  return [
+    { title: 'Exec of true', arms: execArms(ways, sandboxId), ...plan },
+    { title: 'PingSandbox', arms: pingArms(ways, sandboxId), ...plan },
+  ];
 }
 
 async function measureBoots(
@@ -110,10 +119,11 @@ async function measureBoots(
   // The first sandbox has read the images already, so there is nothing more to warm up.
   const plan = { title, rounds: boots, warmUpRounds: 0 };
   if (driver === 'fake') {
-    return [await measure({ ...plan, arms, baseline: DIRECT_CREATE }, progress, signal)];
+    return [await measure({ ...plan, arms, baselines: [DIRECT_CREATE] }, progress, signal)];
   }
   const bare = bareBoot(await bareMachineFor(platform, (await platform.host()).accelerator));
-  return [await measure({ ...plan, arms: [bare, ...arms], baseline: BARE_BOOT }, progress, signal)];
+  const withBare = { ...plan, arms: [bare, ...arms], baselines: [BARE_BOOT] };
+  return [await measure(withBare, progress, signal)];
 }
 
 function measure(plan: GroupPlan, progress: Progress, signal: AbortSignal): Promise<GroupReport> {

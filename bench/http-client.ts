@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers';
 
 const CALL_TIMEOUT_MS = 60_000;
 
-export class HttpClient {
+export class HttpClient implements Disposable {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #address: string;
   readonly #headers: Record<string, string>;
@@ -38,7 +38,7 @@ export class HttpClient {
     });
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#agent.destroy();
   }
 }

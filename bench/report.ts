@@ -15,6 +15,8 @@ export interface GroupReport {
   title: string;
   rounds: number;
   warm_up_rounds: number;
+  /** Names of the arms that the others are compared with. */
+  baselines: string[];
   arms: ArmReport[];
 }
 
@@ -22,9 +24,8 @@ export interface ArmReport {
   name: string;
   /** Milliseconds. */
   summary: Summary;
-  /** Name of the arm that this one is compared with. */
-  baseline?: string;
-  comparison?: Comparison;
+  /** By the name of the baseline; differences are in milliseconds. */
+  comparisons: Record<string, Comparison>;
   /** Milliseconds, in the order of the rounds. */
   samples_ms: number[];
 }
@@ -32,8 +33,8 @@ export interface ArmReport {
 export interface GroupPlan {
   title: string;
   arms: readonly Arm[];
-  /** Name of the arm that the others are compared with. */
-  baseline: string;
+  /** Names of the arms that the others are compared with. */
+  baselines: readonly string[];
   rounds: number;
   warmUpRounds: number;
 }
@@ -44,21 +45,27 @@ export async function measureGroup(
   signal: AbortSignal,
   onRound: (done: number) => void,
 ): Promise<GroupReport> {
-  const samples = await measureInTurns(plan.arms, { ...plan, signal, onRound });
+  const { title, arms, baselines, rounds, warmUpRounds } = plan;
+  const samples = await measureInTurns(arms, { rounds, warmUpRounds, signal, onRound });
   return {
-    title: plan.title,
-    rounds: plan.rounds,
-    warm_up_rounds: plan.warmUpRounds,
-    arms: reportArms(plan, samples),
+    title,
+    rounds,
+    warm_up_rounds: warmUpRounds,
+    baselines: [...baselines],
+    arms: arms.map(({ name }, index) => {
+      const own = samples[index] ?? [];
+      const comparisons = Object.fromEntries(
+        baselines
+          .filter((baseline) => baseline !== name)
+          .map((baseline) => [baseline, compare(own, samplesOf(baseline, arms, samples))]),
+      );
+      return { name, summary: summarize(own), comparisons, samples_ms: own };
+    }),
   };
 }
 
-function reportArms({ arms, baseline }: GroupPlan, samples: readonly number[][]): ArmReport[] {
-  const base = samples[arms.findIndex(({ name }) => name === baseline)];
-  if (!base) throw new Error(`no arm is called ${baseline}`);
-  return arms.map(({ name }, index) => {
-    const own = samples[index] ?? [];
-    const report = { name, summary: summarize(own), samples_ms: own };
-    return name === baseline ? report : { ...report, baseline, comparison: compare(own, base) };
-  });
+function samplesOf(name: string, arms: readonly Arm[], samples: readonly number[][]): number[] {
+  const found = samples[arms.findIndex((arm) => arm.name === name)];
+  if (!found) throw new Error(`no arm is called ${name}`);
+  return found;
 }

@@ -1,13 +1,16 @@
 /** A benchmark's report for people. Pure. */
-import { DIRECT_AGAIN } from './call-arms.js';
+import { DIRECT, DIRECT_AGAIN } from './call-arms.js';
 import type { MachineFacts, Noise } from './machine.js';
 import type { ArmReport, BenchReport, GroupReport } from './report.js';
 import type { Comparison } from './statistics.js';
 
-const COLUMNS = ['', 'min', 'median', 'p90', 'max', 'ratio', '95 %', 'of minima', 'difference'];
+/** How the baselines of a group are called in the table. */
+const BASELINE_MARKS = ['a', 'b', 'c'];
 /** Load per core above which other work surely waited for the same processors. */
 const QUIET_LOAD_PER_CORE_MAX = 0.5;
 const STOLEN_SHARE_MAX = 0.01;
+/** How far from 1 the interval of a call against itself may reach. */
+const NULL_WIDTH_MAX = 0.1;
 
 export function formatReport({ script, machine, noise, groups }: BenchReport): string[] {
   return [
@@ -15,8 +18,8 @@ export function formatReport({ script, machine, noise, groups }: BenchReport): s
     describeMachine(machine),
     ...groups.flatMap((group) => ['', ...formatGroup(group)]),
     '',
-    'Times in ms. The ratio is the median of the ratios to the first line within each round, then',
-    'its 95 % interval; next comes the ratio of the smallest times, then the median difference.',
+    'Times in ms. "/ a" is the median of the ratios to line a within each round, with its 95 %',
+    'interval; "min / a" the ratio of the smallest times; "- a" the median difference.',
     ...describeNoise(machine, noise, groups),
   ];
 }
@@ -26,20 +29,27 @@ function describeMachine(machine: MachineFacts): string {
   return `${cpu}, ${cores} cores, ${memoryMb} MiB, Linux ${kernel}, Node ${node}, driver ${driver} (${accelerator})`;
 }
 
-function formatGroup({ title, rounds, warm_up_rounds: warmUp, arms }: GroupReport): string[] {
-  const dropped = warmUp > 0 ? ` after ${warmUp} to warm up` : '';
-  // The baseline stands first, as what the ratios refer to.
-  const sorted = [...arms].sort((a, b) => Number('baseline' in a) - Number('baseline' in b));
-  return [`${title}: ${rounds} rounds in turns${dropped}`, ...alignTable(COLUMNS, sorted.map(row))];
+function formatGroup({ title, rounds, warm_up_rounds, baselines, arms }: GroupReport): string[] {
+  const dropped = warm_up_rounds > 0 ? ` after ${warm_up_rounds} to warm up` : '';
+  const marks = baselines.map((_, index) => BASELINE_MARKS[index] ?? '');
+  const columns = marks.flatMap((mark) => [`/ ${mark}`, '95 %', `min / ${mark}`, `- ${mark}`]);
+  const rows = arms.map((arm) => [
+    `${marks[baselines.indexOf(arm.name)] ?? ' '} ${arm.name}`,
+    ...timeCells(arm),
+    ...baselines.flatMap((baseline) => comparisonCells(arm.comparisons[baseline])),
+  ]);
+  return [
+    `${title}: ${rounds} ${rounds === 1 ? 'round' : 'rounds in turns'}${dropped}`,
+    ...alignTable(['', 'min', 'median', 'p90', 'max', ...columns], rows),
+  ];
 }
 
-function row({ name, summary, comparison }: ArmReport): string[] {
-  const { min, median, p90, max } = summary;
-  const times = [min, median, p90, max].map((time) => (time === undefined ? '' : formatMs(time)));
-  return [name, ...times, ...(comparison ? comparisonCells(comparison) : ['1', '', '', ''])];
+function timeCells({ summary: { min, median, p90, max } }: ArmReport): string[] {
+  return [min, median, p90, max].map((time) => (time === undefined ? '' : formatMs(time)));
 }
 
-function comparisonCells(comparison: Comparison): string[] {
+function comparisonCells(comparison: Comparison | undefined): string[] {
+  if (!comparison) return ['', '', '', ''];
   const { ratio, ratioInterval, ratioOfMinima, difference } = comparison;
   return [
     ratio.toFixed(2),
@@ -65,16 +75,13 @@ export function alignTable(
   );
   return lines.map((line) =>
     line
-      .map((cell, index) =>
-        index === 0 ? cell.padEnd(widths[0] ?? 0) : right(cell, widths[index]),
-      )
+      .map((cell, index) => {
+        const width = widths[index] ?? 0;
+        return index === 0 ? cell.padEnd(width) : cell.padStart(width);
+      })
       .join('  ')
       .trimEnd(),
   );
-}
-
-function right(cell: string, width = 0): string {
-  return cell.padStart(width);
 }
 
 /** Says what a reader should not believe. */
@@ -98,11 +105,19 @@ export function describeNoise(
 
 /** Two arms that do the same differ by noise alone. */
 function nullResult({ title, arms }: GroupReport): string[] {
-  const again = arms.find(({ name }) => name === DIRECT_AGAIN)?.comparison;
+  const again = arms.find(({ name }) => name === DIRECT_AGAIN)?.comparisons[DIRECT];
   if (!again) return [];
-  const { low, high } = again.ratioInterval;
-  const range = `${low.toFixed(2)}–${high.toFixed(2)}`;
-  const verdict =
-    low <= 1 && high >= 1 ? 'holds 1, as it should' : 'does not hold 1: measure again';
-  return [`${title}: the same call against itself gives ${range}, which ${verdict}.`];
+  const [low, high] = [again.ratioInterval.low, again.ratioInterval.high].map((end) =>
+    end.toFixed(2),
+  );
+  const range = `the same call against itself gives ${low}–${high}`;
+  return [`${title}: ${range}, which ${judgeNull(Number(low), Number(high))}.`];
+}
+
+function judgeNull(low: number, high: number): string {
+  if (low > 1 || high < 1) return 'lacks 1: measure again';
+  if (low < 1 - NULL_WIDTH_MAX || high > 1 + NULL_WIDTH_MAX) {
+    return 'is wide: smaller differences than that say nothing; take more rounds, or a quieter hour';
+  }
+  return 'holds 1 closely, as it should';
 }
