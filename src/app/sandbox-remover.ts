@@ -13,9 +13,11 @@ export class SandboxRemover {
 
   /**
    * Ends a sandbox in state DELETING.
-   * @throws HOST_UNAVAILABLE when the host does not answer; the state stays, and the reconciler tries again.
+   * @throws HOST_UNAVAILABLE when its host does not answer, or is not this control plane's;
+   * the state stays, and the reconciler of its host tries again.
    */
   async remove(sandbox: SandboxRecord): Promise<void> {
+    await this.#host.requireHost(sandbox.hostId);
     await this.destroyOnHost(sandbox);
     // If the row has changed, another call has finished the same delete.
     await this.#store.change(sandbox, { state: 'DELETED', stateReason: sandbox.stateReason });

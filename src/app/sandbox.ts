@@ -59,7 +59,7 @@ export class SandboxOperations {
 
   /**
    * Makes a call to a running sandbox. It counts as activity.
-   * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, and what the call rejects with.
+   * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, HOST_UNAVAILABLE, and what the call rejects with.
    */
   async use<T>(teamId: string, sandboxId: string, call: () => Promise<T>): Promise<T> {
     const sandbox = await this.get(teamId, sandboxId);
@@ -68,8 +68,12 @@ export class SandboxOperations {
     try {
       return await call();
     } catch (error) {
-      // The host knows more than the database: let the reconciler write it down.
-      if (hasReason(error, ...GONE_REASONS)) this.#parts.nudge();
+      if (hasReason(error, ...GONE_REASONS)) {
+        // That this host does not have it says nothing about a sandbox of another one.
+        await this.#parts.host.requireHost(sandbox.hostId);
+        // The host knows more than the database: let the reconciler write it down.
+        this.#parts.nudge();
+      }
       throw error;
     }
   }

@@ -15,7 +15,7 @@ import {
   type WriteFileResponse,
 } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
-import { fromAgentError, fromBootError } from './agent-errors.js';
+import { fromAgentError, fromBootError, hostUnavailable } from './agent-errors.js';
 
 /** A boot may wait for others and be slow under emulation; the agent bounds it more tightly. */
 export const CREATE_TIMEOUT_MS = 600_000;
@@ -60,6 +60,13 @@ export class HostAgent {
 
   getHost(): Promise<Host> {
     return translate(this.#calls.getHost({}, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  /** Makes sure that this is the host. @throws HOST_UNAVAILABLE when it is another one, or none answers. */
+  async requireHost(hostId: string): Promise<void> {
+    const { hostId: found } = await this.getHost();
+    if (found !== hostId)
+      throw hostUnavailable(new Error(`host ${hostId} asked for, ${found} here`));
   }
 
   /** The agent undoes the boot when the signal aborts. */

@@ -1,5 +1,9 @@
 /** Both sides of a pass: what the host has, and then what the database knows of it. */
-import { type Sandbox, SandboxState } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import {
+  type Host,
+  type Sandbox,
+  SandboxState,
+} from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { reasonName } from '../../lib/errors/index.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import type { HostAgent } from '../hosts/host-agent.js';
@@ -9,6 +13,7 @@ import type { SandboxRecord } from '../store/sandbox.js';
 import type { Desired, Observed, ObservedState } from './plan.js';
 
 export interface Observation {
+  /** What the host has and no other host's row names. */
   hostSandboxes: readonly Sandbox[];
   complete: boolean;
   templates: readonly string[];
@@ -26,12 +31,16 @@ const STATES: Partial<Record<SandboxState, ObservedState>> = {
  * The host is asked first: a sandbox gets its row before it gets to the host,
  * so whatever the host names has a row by the time the rows are read.
  */
-export async function observe(host: HostAgent, stores: Stores): Promise<Observation> {
-  const { hostId, templates } = await host.getHost();
+export async function observe(
+  host: HostAgent,
+  { hostId, templates }: Host,
+  stores: Stores,
+): Promise<Observation> {
   const { sandboxes, complete } = await host.listSandboxes();
   const ids = sandboxes.map(({ sandboxId }) => sandboxId);
   const rows = await stores.hostSandboxes.read(hostId, ids);
-  return { hostSandboxes: sandboxes, complete, templates, rows };
+  const hostSandboxes = sandboxes.filter(({ sandboxId }) => !rows.elsewhereIds.has(sandboxId));
+  return { hostSandboxes, complete, templates, rows };
 }
 
 export function toDesired({ id, state, generation, createdAt }: SandboxRecord): Desired {

@@ -41,7 +41,7 @@ export interface Observed {
 export type Memory = ReadonlyMap<string, number>;
 
 export interface PlanInput {
-  /** All living rows, and all rows that the observed ids have; undefined when they could not be read. */
+  /** Rows of the host that live, or that the observed ids have; undefined when they could not be read. */
   desired: readonly Desired[] | undefined;
   /** Whether any sandbox was ever placed on this host. */
   anyKnown: boolean;

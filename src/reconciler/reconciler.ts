@@ -1,7 +1,8 @@
 /**
  * Makes database and host agree: a pass every interval and after each nudge,
- * one at a time, also among several control planes on one database.
+ * one at a time, also among several control planes of one host.
  */
+import type { Host } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { hasReason } from '../../lib/errors/index.js';
 import { delay } from '../../lib/lifecycle/delay.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
@@ -100,10 +101,11 @@ export class Reconciler {
   }
 
   async #pass(): Promise<void> {
-    const { stores, log } = this.#options;
+    const { stores, host, log } = this.#options;
     let result: PassResult;
     try {
-      const done = await stores.hostSandboxes.alone(() => this.#reconcile());
+      const facts = await host.getHost();
+      const done = await stores.hostSandboxes.alone(facts.hostId, () => this.#reconcile(facts));
       result = done ?? { outcome: 'another-control-plane', ...NOTHING };
     } catch (error) {
       result = { outcome: outcomeOf(error), ...NOTHING };
@@ -120,9 +122,9 @@ export class Reconciler {
     }
   }
 
-  async #reconcile(): Promise<PassResult> {
+  async #reconcile(facts: Host): Promise<PassResult> {
     const { stores, host, inFlight, graceMs } = this.#options;
-    const observation = await observe(host, stores);
+    const observation = await observe(host, facts, stores);
     await this.#offerTemplates(observation.templates);
     const { rows, hostSandboxes, complete } = observation;
     const { actions, memory, orphansHeldBack } = plan({

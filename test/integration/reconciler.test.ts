@@ -5,7 +5,12 @@ import { type Reason, reasonNumber } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { toTimestamp } from '../../lib/rpc/timestamp.js';
 import type { PassOutcome } from '../../src/reconciler/reconciler.js';
-import { type Account, plainSandbox, useControlPlane } from '../support/control-plane.js';
+import {
+  type Account,
+  plainSandbox,
+  type TestControlPlane,
+  useControlPlane,
+} from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { reasonOf } from '../support/rejection.js';
 
@@ -189,13 +194,13 @@ describe('the reconciler', () => {
     });
   });
 
-  it('runs in one of two control planes on the same database at a time', async () => {
+  it('runs in one of two control planes of the same host at a time', async () => {
     const { stores } = test.controlPlane.internal;
     let end: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
       end = resolve;
     });
-    const holding = stores.hostSandboxes.alone(() => held);
+    const holding = stores.hostSandboxes.alone(test.agent.script.host.hostId, () => held);
     await afterPasses(3, 'another-control-plane');
     end();
     await holding;
@@ -266,4 +271,70 @@ describe('the reconciler of a database that knows nothing of a host', () => {
     expect([...test.agent.sandboxes.keys()]).to.deep.equal(ids);
     expect(test.agent.destroyed).to.deep.equal([]);
   });
+});
+
+describe('two control planes with a host each on one database', () => {
+  const environment = {
+    WRENN_RECONCILE_INTERVAL_MS: '100',
+    WRENN_RECONCILE_GRACE_MS: '0',
+    DATABASE_SCHEMA: `test_${randomId(12)}`,
+  };
+  const one = useControlPlane({ environment });
+  const other = useControlPlane({ environment });
+  let account: Account;
+  before(async () => {
+    other.agent.script.host = { ...other.agent.script.host, hostId: 'otherhost' };
+    account = await one.signUp();
+  });
+
+  it('leave each other’s sandboxes alone', async () => {
+    const [here, there] = [await create(one), await create(other)];
+    await afterPasses(one, 4);
+    await afterPasses(other, 4);
+    for (const { sandboxId } of [here, there]) {
+      const { state } = await one.clients.sandboxes.getSandbox({ sandboxId }, account.asTeam);
+      expect(SandboxState[state]).to.equal('SANDBOX_STATE_RUNNING');
+    }
+    await one.clients.sandboxes.pingSandbox(here, account.asTeam);
+    await other.clients.sandboxes.pingSandbox(there, account.asTeam);
+  });
+
+  it('end on no host what another host’s row names', async () => {
+    const { sandboxId } = await create(one);
+    other.agent.plant(sandboxId, { createdAt: toTimestamp(0) });
+    await afterPasses(other, 4);
+    expect(other.agent.sandboxes.has(sandboxId)).to.equal(true);
+    other.agent.sandboxes.delete(sandboxId);
+  });
+
+  it('say that the host is not there to whoever asks for its sandbox at the other', async () => {
+    const { sandboxId } = await create(one);
+    const ping = other.clients.sandboxes.pingSandbox({ sandboxId }, account.asTeam);
+    expect(await reasonOf(ping)).to.equal('HOST_UNAVAILABLE');
+  });
+
+  it('delete a sandbox only on its own host, whoever is asked', async () => {
+    const { sandboxId } = await create(one);
+    const removed = other.clients.sandboxes.deleteSandbox({ sandboxId }, account.asTeam);
+    expect(await reasonOf(removed)).to.equal('HOST_UNAVAILABLE');
+    expect(other.agent.destroyed).to.not.include(sandboxId);
+    await eventually(async () => {
+      const found = one.clients.sandboxes.getSandbox({ sandboxId }, account.asTeam);
+      expect(await reasonOf(found)).to.equal('SANDBOX_NOT_FOUND');
+    });
+    expect(one.agent.destroyed).to.include(sandboxId);
+  });
+
+  function create({ clients }: TestControlPlane): Promise<Sandbox> {
+    return clients.sandboxes.createSandbox(plainSandbox(), account.asTeam);
+  }
+
+  async function afterPasses({ controlPlane }: TestControlPlane, count: number): Promise<void> {
+    const seen = new Set<number>();
+    await eventually(() => {
+      const pass = controlPlane.internal.reconciler.lastPass;
+      if (pass?.outcome === 'done') seen.add(pass.finishedAt.getTime());
+      expect(seen.size).to.be.greaterThan(count);
+    });
+  }
 });

@@ -92,7 +92,7 @@ export function useControlPlane(options: TestControlPlaneOptions = {}): TestCont
   after(async function () {
     this.timeout(60_000);
     await result.controlPlane?.internal.database.query((knex) =>
-      knex.raw('drop schema ?? cascade', [result.config.databaseSchema]),
+      knex.raw('drop schema if exists ?? cascade', [result.config.databaseSchema]),
     );
     await stop();
     await result.agent?.stop();
