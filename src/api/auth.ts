@@ -12,7 +12,10 @@ export function authHandlers(
   clientAddressOf: ClientAddressOf,
 ): PublicHandlers<typeof AuthServiceService> {
   return {
-    signUp: async (context, request) => toSession(await auth.signUp(request, context.signal)),
+    signUp: async (context, { email, password, name }) => {
+      const account = { email, password, name, clientAddress: clientAddressOf(context) };
+      return toSession(await auth.signUp(account, context.signal));
+    },
 
     logIn: async (context, { email, password }) => {
       const login = { email, password, clientAddress: clientAddressOf(context) };

@@ -1,6 +1,6 @@
 /** Signing up and logging in. */
 
-import { Code, WrennError } from '../../lib/errors/index.js';
+import { Code, hasReason, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import type { AccessTokens } from '../auth/jwt.js';
 import type { LoginThrottle } from '../auth/login-throttle.js';
@@ -26,6 +26,8 @@ export interface NewAccount {
   email: string;
   password: string;
   name: string;
+  /** Address of the client, for the limit on sign-ups. */
+  clientAddress: string;
 }
 
 export interface Login {
@@ -44,31 +46,43 @@ export class AuthOperations {
 
   /** Adds a user with a default team. @throws EMAIL_TAKEN, TOO_MANY_LOGINS */
   async signUp(account: NewAccount, signal: AbortSignal): Promise<Session> {
+    const withdraw = this.#parts.throttle.beginSignUp(account.clientAddress);
+    try {
+      return this.#open(await this.#addUser(account, signal));
+    } catch (error) {
+      // Who asks for many addresses learns which of them have an account.
+      if (!hasReason(error, 'EMAIL_TAKEN')) withdraw();
+      throw error;
+    }
+  }
+
+  async #addUser(
+    { email, password, name: wish, clientAddress }: NewAccount,
+    signal: AbortSignal,
+  ): Promise<Membership> {
     const { users, hasher } = this.#parts;
-    const { email } = account;
     const emailKey = toEmailKey(email);
     await users.requireFree(emailKey);
-    const passwordHash = await hasher.hash(account.password, signal);
-    const name = account.name.trim() || email.slice(0, email.lastIndexOf('@'));
+    const passwordHash = await hasher.hash(password, { clientAddress, signal });
+    const name = wish.trim() || email.slice(0, email.lastIndexOf('@'));
     const team = { id: randomId(), name };
-    const id = randomId();
-    return this.#open(await users.create({ id, email, emailKey, name, passwordHash, team }));
+    return users.create({ id: randomId(), email, emailKey, name, passwordHash, team });
   }
 
   /** @throws LOGIN_FAILED, TOO_MANY_LOGINS */
-  async logIn(login: Login, signal: AbortSignal): Promise<Session> {
+  async logIn({ email, password, clientAddress }: Login, signal: AbortSignal): Promise<Session> {
     const { users, hasher, throttle } = this.#parts;
-    const emailKey = toEmailKey(login.email);
-    const attempt = throttle.begin(emailKey, login.clientAddress);
+    const emailKey = toEmailKey(email);
+    const attempt = throttle.begin(emailKey, clientAddress);
     try {
       const found = await users.findByEmailKey(emailKey);
-      const matches = await hasher.verify(found?.passwordHash, login.password, signal);
+      const matches = await hasher.verify(found?.passwordHash, password, { clientAddress, signal });
       if (!found || !matches) throw loginFailed();
       attempt.succeed();
-      this.#strengthen(found, login.password);
+      this.#strengthen(found, password);
       return this.#open(found);
     } catch (error) {
-      if (!isLoginFailed(error)) attempt.withdraw();
+      if (!hasReason(error, 'LOGIN_FAILED')) attempt.withdraw();
       throw error;
     }
   }
@@ -104,8 +118,4 @@ function loginFailed(): WrennError {
     'LOGIN_FAILED',
     'the e-mail address or the password is wrong',
   );
-}
-
-function isLoginFailed(error: unknown): boolean {
-  return error instanceof WrennError && error.reason === 'LOGIN_FAILED';
 }

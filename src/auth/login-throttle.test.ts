@@ -4,6 +4,7 @@ import {
   ADDRESS_FREE_ATTEMPTS,
   COUNTERS_MAX,
   LoginThrottle,
+  SIGN_UP_FREE_ATTEMPTS,
   WAIT_MS_MAX,
 } from './login-throttle.js';
 
@@ -73,6 +74,22 @@ describe('LoginThrottle', () => {
     now += WAIT_MS_MAX + 1;
     fail(ACCOUNT_FREE_ATTEMPTS - 1);
     begin();
+  });
+
+  it('stops one address that signs up again and again, and lets it log in', () => {
+    for (let attempt = 0; attempt < SIGN_UP_FREE_ATTEMPTS; attempt += 1) {
+      throttle.beginSignUp('2001:db8::1');
+    }
+    expect(() => throttle.beginSignUp('2001:db8::2'))
+      .to.throw()
+      .with.property('reason', 'TOO_MANY_LOGINS');
+    throttle.beginSignUp('192.0.2.2');
+    throttle.begin('victim@example.com', '2001:db8::1');
+  });
+
+  it('does not count a sign-up that was never decided', () => {
+    for (let attempt = 0; attempt < 1000; attempt += 1) throttle.beginSignUp('192.0.2.9')();
+    throttle.beginSignUp('192.0.2.9');
   });
 
   function begin() {

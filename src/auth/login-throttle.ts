@@ -1,6 +1,7 @@
 /**
  * Slows down guessing of passwords: after some failures each further one
- * doubles the time until the next attempt, per account and per address.
+ * doubles the time until the next attempt, per account and per address. Signing
+ * up is slowed down in the same way, per address and whatever becomes of it.
  * Counters stand in memory, bounded; API keys are not affected by them.
  */
 import { Code, WrennError } from '../../lib/errors/index.js';
@@ -10,6 +11,8 @@ import { addressPrefix } from './address-prefix.js';
 export const ACCOUNT_FREE_ATTEMPTS = 10;
 /** Higher than for an account: many people may share an address. */
 export const ADDRESS_FREE_ATTEMPTS = 100;
+/** Accounts that one address may make, or try to make, before the first wait. */
+export const SIGN_UP_FREE_ATTEMPTS = 100;
 export const FIRST_WAIT_MS = 1000;
 /** Longest wait; also the time after which a quiet counter is forgotten. */
 export const WAIT_MS_MAX = 15 * 60_000;
@@ -34,6 +37,7 @@ export class LoginThrottle {
   readonly #now: () => number;
   readonly #accounts: Counters;
   readonly #addresses: Counters;
+  readonly #signUps = new Counters(SIGN_UP_FREE_ATTEMPTS);
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -53,7 +57,7 @@ export class LoginThrottle {
       this.#accounts.waitMs(account, now),
       this.#addresses.waitMs(client, now),
     );
-    if (waitMs > 0) throw tooManyAttempts(waitMs);
+    if (waitMs > 0) throw tooMany('too many failed attempts; try again later', waitMs);
     this.#accounts.add(account, now);
     this.#addresses.add(client, now);
     return {
@@ -66,6 +70,21 @@ export class LoginThrottle {
         this.#addresses.subtract(client);
       },
     };
+  }
+
+  /**
+   * Counts a sign-up; to be called before anything is done for it.
+   * @returns what takes the count back, for a sign-up that we did not decide.
+   * @throws TOO_MANY_LOGINS with the seconds to wait.
+   */
+  beginSignUp(address: string): () => void {
+    const now = this.#now();
+    const client = addressPrefix(address);
+    const waitMs = this.#signUps.waitMs(client, now);
+    if (waitMs > 0)
+      throw tooMany('too many new accounts from this address; try again later', waitMs);
+    this.#signUps.add(client, now);
+    return () => this.#signUps.subtract(client);
   }
 }
 
@@ -109,11 +128,8 @@ class Counters {
   }
 }
 
-function tooManyAttempts(waitMs: number): WrennError {
-  return new WrennError(
-    Code.RESOURCE_EXHAUSTED,
-    'TOO_MANY_LOGINS',
-    'too many failed attempts; try again later',
-    { retryAfterSec: Math.ceil(waitMs / 1000) },
-  );
+function tooMany(message: string, waitMs: number): WrennError {
+  return new WrennError(Code.RESOURCE_EXHAUSTED, 'TOO_MANY_LOGINS', message, {
+    retryAfterSec: Math.ceil(waitMs / 1000),
+  });
 }

@@ -1,7 +1,12 @@
 import argon2 from 'argon2';
 import { expect } from 'chai';
 import { WrennError } from '../../lib/errors/index.js';
-import { HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX, PasswordHasher } from './password.js';
+import {
+  HASHES_AT_ONCE_MAX,
+  HASHES_PER_CLIENT_MAX,
+  HASHES_WAITING_MAX,
+  PasswordHasher,
+} from './password.js';
 
 describe('PasswordHasher', () => {
   const hasher = new PasswordHasher();
@@ -49,5 +54,18 @@ describe('PasswordHasher', () => {
       expect(reason.retryAfterSec).to.be.greaterThan(0);
     }
     expect(await hasher.hash('x')).to.be.a('string');
+  });
+
+  it('gives one client only some of its places, and the others to other clients', async function () {
+    this.timeout(60_000);
+    const crowd = Promise.allSettled(
+      Array.from({ length: HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX }, (_, index) =>
+        hasher.hash('x', { clientAddress: `2001:db8::${index + 1}` }),
+      ),
+    );
+    expect(await hasher.hash('x', { clientAddress: '192.0.2.1' })).to.be.a('string');
+    const served = (await crowd).filter(({ status }) => status === 'fulfilled');
+    expect(served).to.have.length(HASHES_PER_CLIENT_MAX);
+    expect(await hasher.hash('x', { clientAddress: '2001:db8::1' })).to.be.a('string');
   });
 });

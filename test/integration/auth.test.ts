@@ -2,10 +2,12 @@ import { expect } from 'chai';
 import { Code } from '../../lib/errors/index.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { ACCOUNT_FREE_ATTEMPTS } from '../../src/auth/login-throttle.js';
+import { HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX } from '../../src/auth/password.js';
 import { CLIENT_ADDRESS_KEY } from '../../src/client-address.js';
 import { ANYBODY, PASSWORD, useControlPlane, withMetadata } from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
+import { http } from './gateway-fixture.js';
 
 describe('AuthService', () => {
   const test = useControlPlane();
@@ -126,6 +128,28 @@ describe('AuthService', () => {
     await test.clients.sandboxes.listSandboxes({ pageSize: 0, pageToken: '' }, victim.asTeam);
     const other = await test.signUp();
     await test.clients.auth.logIn({ email: other.email, password: PASSWORD }, ANYBODY);
+  });
+
+  it('lets others log in while one address signs up again and again', async () => {
+    const { email } = await test.signUp();
+    const signUps = Array.from({ length: HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX }, (_, index) =>
+      test.clients.auth.signUp(
+        { email: `crowd${index}@example.com`, password: PASSWORD, name: '' },
+        ANYBODY,
+      ),
+    );
+    const crowd = Promise.allSettled(signUps);
+    await Promise.any(signUps);
+    const login = await http(
+      { port: Number(test.controlPlane.httpAddress.split(':')[1]) },
+      'POST',
+      '/v1/auth/login',
+      { body: { email, password: PASSWORD }, localAddress: '127.0.0.2' },
+    );
+    expect(login.status).to.equal(200);
+    const refused = (await crowd).filter((outcome) => outcome.status === 'rejected');
+    expect(refused.length).to.be.greaterThan(0);
+    for (const { reason } of refused) expect(reason.reason).to.equal('TOO_MANY_LOGINS');
   });
 
   it('renews a hash of weaker parameters at the next login', async () => {
