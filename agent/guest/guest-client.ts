@@ -102,7 +102,8 @@ export class GuestClient {
    */
   async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<void> {
     const connection = await untilReady(this.#target, timeoutMs, signal, (error) =>
-      this.#log.debug('guest daemon does not answer yet', { error }),
+      // Every guest that boots fails some tries: a stack for each would bury the log.
+      this.#log.debug('guest daemon does not answer yet', { reason: messageOf(error) }),
     );
     if (this.#closed) {
       connection.close();
@@ -218,4 +219,8 @@ function commandTimeout(timeoutSec: number): WrennError {
     `the program ran longer than ${timeoutSec} s and was killed`,
     { metadata: { timeout_sec: String(timeoutSec) } },
   );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
