@@ -2,6 +2,8 @@
  * How much the forwarder works on at once and for whom, so that no guest takes
  * the agent's time or the other guests' share.
  */
+import { SharedPlaces } from './shared-places.js';
+
 export interface AdmissionLimits {
   /** Questions under way, of all sources together. */
   pendingMax: number;
@@ -24,7 +26,6 @@ export const ADMISSION_LIMITS: AdmissionLimits = {
 const SOURCES_MAX = 16_384;
 
 interface Source {
-  pending: number;
   /** Questions that it may ask right now. */
   allowance: number;
   countedAtMs: number;
@@ -33,25 +34,29 @@ interface Source {
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #sources = new Map<string, Source>();
-  #pending = 0;
+  readonly #pending: SharedPlaces;
 
   constructor(limits: AdmissionLimits = ADMISSION_LIMITS) {
     this.#limits = limits;
+    const { pendingMax, pendingPerSourceMax } = limits;
+    this.#pending = new SharedPlaces({ totalMax: pendingMax, perSourceMax: pendingPerSourceMax });
   }
 
-  /** Counts a question in. @returns what to call when it is answered; undefined: refuse it. */
-  enter(address: string, nowMs = performance.now()): (() => void) | undefined {
+  /**
+   * Counts a question in.
+   * @param onDropped called when the question must make room for one of another source.
+   * @returns what to call when it is answered; undefined: refuse it.
+   */
+  enter(
+    address: string,
+    onDropped: () => void,
+    nowMs = performance.now(),
+  ): (() => void) | undefined {
     const source = this.#source(address, nowMs);
     if (!source || source.allowance < 1) return undefined;
-    if (source.pending >= this.#limits.pendingPerSourceMax) return undefined;
-    if (this.#pending >= this.#limits.pendingMax) return undefined;
-    source.allowance -= 1;
-    source.pending += 1;
-    this.#pending += 1;
-    return () => {
-      source.pending -= 1;
-      this.#pending -= 1;
-    };
+    const leave = this.#pending.take(address, onDropped);
+    if (leave) source.allowance -= 1;
+    return leave;
   }
 
   #source(address: string, nowMs: number): Source | undefined {
@@ -64,7 +69,7 @@ export class Admission {
       return known;
     }
     if (this.#sources.size >= SOURCES_MAX && !this.#forgetIdle(nowMs)) return undefined;
-    const source = { pending: 0, allowance: burstPerSource, countedAtMs: nowMs };
+    const source = { allowance: burstPerSource, countedAtMs: nowMs };
     this.#sources.set(address, source);
     return source;
   }
@@ -73,8 +78,8 @@ export class Admission {
   #forgetIdle(nowMs: number): boolean {
     const refillMs = (this.#limits.burstPerSource / this.#limits.ratePerSource) * 1000;
     const before = this.#sources.size;
-    for (const [address, { pending, countedAtMs }] of this.#sources) {
-      if (pending === 0 && nowMs - countedAtMs > refillMs) this.#sources.delete(address);
+    for (const [address, { countedAtMs }] of this.#sources) {
+      if (nowMs - countedAtMs > refillMs) this.#sources.delete(address);
     }
     return this.#sources.size < before;
   }

@@ -16,7 +16,7 @@ import {
 import { ADMISSION_LIMITS, type AdmissionLimits } from './admission.js';
 import { type DnsForwarder, startDnsForwarder } from './forwarder.js';
 import { errorAnswer, parseQuery, Rcode, rcodeOf, withId } from './message.js';
-import { CONNECTIONS_PER_SOURCE_MAX } from './tcp-listener.js';
+import { CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX } from './tcp-listener.js';
 
 const SERVER_TIMEOUT_MS = 150;
 
@@ -26,13 +26,13 @@ describe('the DNS forwarder', () => {
   let second: DnsServer;
   let forwarder: DnsForwarder;
 
-  const start = (limits: AdmissionLimits = ADMISSION_LIMITS) =>
+  const start = (limits: AdmissionLimits = ADMISSION_LIMITS, serverTimeoutMs = SERVER_TIMEOUT_MS) =>
     startDnsForwarder({
       address: '127.0.0.9',
       port: 0,
       resolvConfPath: join(directory.path, 'resolv.conf'),
       resolverPort: first.port,
-      serverTimeoutMs: SERVER_TIMEOUT_MS,
+      serverTimeoutMs,
       limits,
       log: silentLog,
     });
@@ -53,9 +53,10 @@ describe('the DNS forwarder', () => {
     await directory.remove();
   });
 
-  const ask = async (message: Buffer): Promise<Buffer> => {
+  const ask = async (message: Buffer, from = '127.0.0.1'): Promise<Buffer> => {
     const socket = createSocket('udp4');
     try {
+      socket.bind(0, from);
       socket.send(message, forwarder.port, '127.0.0.9');
       const [answer] = (await once(socket, 'message')) as [Buffer];
       return answer;
@@ -64,14 +65,15 @@ describe('the DNS forwarder', () => {
     }
   };
 
-  const openTcp = async (): Promise<Socket> => {
-    const socket = connect(forwarder.port, '127.0.0.9').on('error', () => undefined);
+  const openTcp = async (localAddress = '127.0.0.1'): Promise<Socket> => {
+    const to = { host: '127.0.0.9', port: forwarder.port, localAddress };
+    const socket = connect(to).on('error', () => undefined);
     await once(socket, 'connect');
     return socket;
   };
 
-  const askByTcp = async (message: Buffer): Promise<Buffer> => {
-    const socket = await openTcp();
+  const askByTcp = async (message: Buffer, from?: string): Promise<Buffer> => {
+    const socket = await openTcp(from);
     socket.write(framed(message));
     const closed = once(socket, 'close').then(() => Promise.reject(new Error('closed')));
     const [answer] = (await Promise.race([once(socket, 'data'), closed])) as [Buffer];
@@ -254,6 +256,39 @@ describe('the DNS forwarder', () => {
       expect(addressIn(await askByTcp(questionFor('a.example')))).to.equal('1.1.1.1');
     });
     for (const socket of sockets) socket.destroy();
+  });
+
+  it('serves a guest although others have taken all questions', async () => {
+    await forwarder.close();
+    const limits = { ...ADMISSION_LIMITS, pendingMax: 4, pendingPerSourceMax: 2 };
+    forwarder = await start(limits, SERVER_TIMEOUT_MS * 4);
+    first.behaviour = (question) =>
+      nameIn(question) === 'good.example' ? [answerTo(question, '1.1.1.1')] : [];
+    second.behaviour = () => [];
+    const greedy = ['127.0.1.1', '127.0.1.1', '127.0.1.2', '127.0.1.2'].map((from) =>
+      ask(questionFor('silent.example'), from),
+    );
+    await eventually(() => expect(first.questions.length).to.be.at.least(greedy.length));
+
+    const answer = await ask(questionFor('good.example'), '127.0.1.3');
+
+    expect(rcodeOf(answer)).to.equal(Rcode.NOERROR);
+    const codes = (await Promise.all(greedy)).map(rcodeOf).sort((a, b) => a - b);
+    expect(codes).to.deep.equal([Rcode.SERVFAIL, Rcode.SERVFAIL, Rcode.SERVFAIL, Rcode.REFUSED]);
+  });
+
+  it('serves a guest although others have taken all TCP connections', async () => {
+    const guests = CONNECTIONS_MAX / CONNECTIONS_PER_SOURCE_MAX;
+    const greedy = Array.from({ length: CONNECTIONS_MAX }, (_, index) =>
+      openTcp(`127.0.1.${(index % guests) + 1}`),
+    );
+    const sockets = await Promise.all(greedy);
+    try {
+      const answer = await askByTcp(questionFor('a.example'), '127.0.2.1');
+      expect(addressIn(answer)).to.equal('1.1.1.1');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('ends at once with questions under way, and twice without complaint', async () => {

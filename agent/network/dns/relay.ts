@@ -28,6 +28,7 @@ export interface RelayOptions {
 export class Relay {
   readonly #options: RelayOptions;
   readonly #serverTimeoutMs: number;
+  /** The questions under way. */
   readonly #underWay = new Set<AbortController>();
   #closed = false;
 
@@ -44,11 +45,17 @@ export class Relay {
     const query = parseQuery(message);
     if (!query || this.#closed) return undefined;
     if (!query.standard) return errorAnswer(query, Rcode.NOTIMP);
-    const leave = this.#options.admission.enter(source);
+    const question = new AbortController();
+    const leave = this.#options.admission.enter(source, () =>
+      question.abort(new Error('dropped for a question of another guest')),
+    );
     if (!leave) return errorAnswer(query, Rcode.REFUSED);
+    this.#underWay.add(question);
     try {
-      return (await this.#relay(query, protocol)) ?? errorAnswer(query, Rcode.SERVFAIL);
+      const answer = await this.#relay(query, protocol, question.signal);
+      return answer ?? errorAnswer(query, question.signal.aborted ? Rcode.REFUSED : Rcode.SERVFAIL);
     } finally {
+      this.#underWay.delete(question);
       leave();
     }
   }
@@ -56,17 +63,21 @@ export class Relay {
   /** Ends all questions under way. */
   close(): void {
     this.#closed = true;
-    for (const controller of this.#underWay) controller.abort(new Error('the forwarder is closed'));
+    for (const question of this.#underWay) question.abort(new Error('the forwarder is closed'));
   }
 
-  async #relay(query: DnsQuery, protocol: Protocol): Promise<Buffer | undefined> {
+  async #relay(
+    query: DnsQuery,
+    protocol: Protocol,
+    signal: AbortSignal,
+  ): Promise<Buffer | undefined> {
     const endsAtMs = performance.now() + RELAY_TIMEOUT_MS;
     let unhelpful: Buffer | undefined;
     for (let round = 0; round < ROUNDS && !unhelpful; round += 1) {
       for (const server of await this.#servers()) {
         const leftMs = endsAtMs - performance.now();
-        if (leftMs <= 0 || this.#closed) return unhelpful;
-        const answer = await this.#ask(server, query, protocol, leftMs);
+        if (leftMs <= 0 || signal.aborted) return unhelpful;
+        const answer = await this.#ask(server, query, protocol, { leftMs, signal });
         if (answer && !UNHELPFUL.includes(rcodeOf(answer))) return answer;
         unhelpful = answer ?? unhelpful;
       }
@@ -84,20 +95,22 @@ export class Relay {
     server: Resolver,
     query: DnsQuery,
     protocol: Protocol,
-    leftMs: number,
+    { leftMs, signal }: { leftMs: number; signal: AbortSignal },
   ): Promise<Buffer | undefined> {
     const controller = new AbortController();
     const expire = () => controller.abort(new Error('the name server did not answer in time'));
     const timer = setTimeout(expire, Math.min(leftMs, this.#serverTimeoutMs));
-    this.#underWay.add(controller);
+    const end = () => controller.abort(signal.reason);
+    signal.addEventListener('abort', end, { once: true });
     try {
       return await ask(server, query, protocol, controller.signal);
     } catch (error) {
+      if (signal.aborted) return undefined;
       this.#options.log.debug('name server did not answer', { server: server.address, error });
       return undefined;
     } finally {
       clearTimeout(timer);
-      this.#underWay.delete(controller);
+      signal.removeEventListener('abort', end);
     }
   }
 }

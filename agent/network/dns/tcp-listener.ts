@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { QUERY_BYTES_MAX } from './message.js';
 import type { Relay } from './relay.js';
+import { SharedPlaces } from './shared-places.js';
 import { FrameReader, frame } from './tcp-frames.js';
 
 /** Connections of all guests together. */
@@ -17,12 +18,15 @@ export const UNSENT_BYTES_MAX = 512 * 1024;
 export class TcpListener {
   readonly #server: Server;
   readonly #relay: Relay;
-  readonly #connections = new Map<string, Set<Socket>>();
+  readonly #sockets = new Set<Socket>();
+  readonly #places = new SharedPlaces({
+    totalMax: CONNECTIONS_MAX,
+    perSourceMax: CONNECTIONS_PER_SOURCE_MAX,
+  });
 
   private constructor(server: Server, relay: Relay) {
     this.#server = server;
     this.#relay = relay;
-    server.maxConnections = CONNECTIONS_MAX;
     server.on('connection', (socket) => this.#accept(socket));
   }
 
@@ -43,23 +47,21 @@ export class TcpListener {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
-    for (const sockets of this.#connections.values()) {
-      for (const socket of sockets) socket.destroy();
-    }
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
   #accept(socket: Socket): void {
     const source = socket.remoteAddress ?? '';
-    const sockets = this.#connections.get(source) ?? new Set();
-    if (sockets.size >= CONNECTIONS_PER_SOURCE_MAX) {
+    const leave = this.#places.take(source, () => socket.destroy());
+    if (!leave) {
       socket.destroy();
       return;
     }
-    this.#connections.set(source, sockets.add(socket));
+    this.#sockets.add(socket);
     socket.once('close', () => {
-      sockets.delete(socket);
-      if (sockets.size === 0) this.#connections.delete(source);
+      this.#sockets.delete(socket);
+      leave();
     });
     this.#serve(socket, source);
   }
