@@ -11,7 +11,7 @@ export const CLIENT_ADDRESS_KEY = 'x-wrenn-client-address';
 export type ClientAddressOf = (context: CallContext<unknown>) => string;
 
 /** For a server that clients reach directly. */
-export function addressOfPeer({ peer }: CallContext<unknown>): string {
+export function addressOfPeer({ peer }: Pick<CallContext<unknown>, 'peer'>): string {
   return peer.replace(/:\d+$/, '');
 }
 

@@ -1,7 +1,12 @@
 /** A gRPC server with limits that fit strangers, and its orderly end. */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  type ServerOptions,
+} from '@grpc/grpc-js';
 import type { HostPort } from '../lib/config/environment.js';
 import { Code, WrennError } from '../lib/errors/index.js';
 
@@ -27,8 +32,9 @@ const PUBLIC_OPTIONS: ServerOptions = {
 /** The gateway bounds what it sends, on few connections. */
 const INTERNAL_OPTIONS: ServerOptions = { 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX };
 
-export function createPublicServer(): Server {
-  return new Server(PUBLIC_OPTIONS);
+/** @param guard sees every call before its request is read. */
+export function createPublicServer(guard: ServerInterceptor): Server {
+  return new Server({ ...PUBLIC_OPTIONS, interceptors: [guard] });
 }
 
 export function createInternalServer(): Server {

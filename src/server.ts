@@ -20,9 +20,10 @@ import {
   shutDown,
 } from './grpc-server.js';
 import { Readiness } from './readiness.js';
+import { ReceiveGuard } from './receive-guard.js';
 import { ChangeWatch } from './reconciler/change-watch.js';
 import { addReflection } from './reflection.js';
-import { addServices } from './services.js';
+import { addServices, createAuthentication } from './services.js';
 import { migrate } from './store/migrate.js';
 
 /** Time that work in the background gets at shutdown. */
@@ -115,7 +116,8 @@ async function serveInternally(
 ): Promise<string> {
   const server = createInternalServer();
   rollback.defer('internal server', () => shutDown(server));
-  addServices(server, context, addressFromGateway);
+  const { authenticate } = createAuthentication(context);
+  addServices(server, context, addressFromGateway, authenticate);
   readiness.addTo(server);
   return listenOnSocket(server, join(config.runDirectory, 'control-plane.sock'));
 }
@@ -126,9 +128,10 @@ async function servePublicly(
   readiness: Readiness,
   rollback: Rollback,
 ): Promise<string> {
-  const server = createPublicServer();
+  const guard = new ReceiveGuard(createAuthentication(context));
+  const server = createPublicServer(guard.interceptor);
   rollback.defer('public server', () => shutDown(server));
-  addServices(server, context, addressOfPeer);
+  addServices(server, context, addressOfPeer, guard.authenticate);
   readiness.addTo(server);
   if (config.reflection) addReflection(server);
   return listenOnAddress(server, config.grpcAddress);

@@ -12,8 +12,8 @@ import { authHandlers } from './api/auth.js';
 import { fileHandlers } from './api/file.js';
 import { processHandlers } from './api/process.js';
 import { sandboxHandlers } from './api/sandbox.js';
-import { createAuthenticate } from './auth/authenticate.js';
-import { readAuthPolicy } from './auth/policy.js';
+import { type Authenticate, createAuthenticate } from './auth/authenticate.js';
+import { type AuthPolicy, readAuthPolicy } from './auth/policy.js';
 import type { ClientAddressOf } from './client-address.js';
 import type { Context } from './context.js';
 
@@ -25,21 +25,32 @@ export const PUBLIC_SERVICES = [
   FileServiceService,
 ];
 
-/** @throws Error when a method does not say which credential it asks for. */
+/**
+ * Which credential each method asks for, and the check of it.
+ * @throws Error when a method does not say.
+ */
+export function createAuthentication({ tokens, apiKeyVerifier, stores }: Context): {
+  policy: AuthPolicy;
+  authenticate: Authenticate;
+} {
+  const policy = readAuthPolicy(PUBLIC_SERVICES);
+  const authenticate = createAuthenticate({
+    ...{ policy, tokens },
+    apiKeys: apiKeyVerifier,
+    users: stores.users,
+  });
+  return { policy, authenticate };
+}
+
 export function addServices(
   server: Server,
   context: Context,
   clientAddressOf: ClientAddressOf,
+  authenticate: Authenticate,
 ): void {
   const { auth, apiKeys, creator, sandboxes, processes, files } = context;
   const options = {
-    log: context.log,
-    authenticate: createAuthenticate({
-      policy: readAuthPolicy(PUBLIC_SERVICES),
-      tokens: context.tokens,
-      apiKeys: context.apiKeyVerifier,
-      users: context.stores.users,
-    }),
+    ...{ log: context.log, authenticate },
     validate: createRequestCheck(),
   };
   serve(server, AuthServiceService, authHandlers(auth, clientAddressOf), options);

@@ -1,0 +1,212 @@
+/** Clients of the public gRPC server who begin requests and do not end them. */
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { expect } from 'chai';
+import { ApiKeyServiceService } from '../../gen/ts/wrenn/v1/api_key.js';
+import { AuthServiceService, LogInRequest } from '../../gen/ts/wrenn/v1/auth.js';
+import { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
+import { Code, WrennError } from '../../lib/errors/index.js';
+import { silentLog } from '../../lib/log/log.js';
+import { type Handlers, serve } from '../../lib/rpc/service.js';
+import { readAuthPolicy } from '../../src/auth/policy.js';
+import type { Principal } from '../../src/auth/principal.js';
+import { createPublicServer } from '../../src/grpc-server.js';
+import {
+  ANONYMOUS_MESSAGE_BYTES_MAX,
+  ReceiveGuard,
+  type ReceiveGuardOptions,
+} from '../../src/receive-guard.js';
+import type { ReceiveLimits } from '../../src/receive-slots.js';
+import { useControlPlane } from '../support/control-plane.js';
+import { eventually } from '../support/eventually.js';
+
+const WRITE_FILE = FileServiceService.writeFile.path;
+const LOG_IN = AuthServiceService.logIn.path;
+const FILE_BYTES = 3 * 1024 * 1024;
+const HEADER_BYTES = 5;
+const ROOMY: ReceiveLimits = {
+  slotsMax: 8,
+  slotsPerCallerMax: 8,
+  pendingMax: 8,
+  pendingPerCallerMax: 8,
+};
+
+/** A call whose request a test sends bit by bit. */
+class OpenCall {
+  readonly stream: ClientHttp2Stream;
+  /** The code with which it ended. */
+  status: Code | undefined;
+
+  constructor(session: ClientHttp2Session, path: string, metadata: Record<string, string> = {}) {
+    this.stream = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...metadata,
+    });
+    this.stream.on('error', () => undefined);
+    const note = (headers: Record<string, unknown>) => {
+      const code = headers['grpc-status'];
+      if (code !== undefined) this.status = Number(code);
+    };
+    this.stream.on('response', note);
+    this.stream.on('trailers', note);
+    this.stream.resume();
+  }
+
+  /** Sends what announces a message, and some of its bytes. */
+  begin(announced: number, sent: Buffer): void {
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeUInt32BE(announced, 1);
+    this.stream.write(Buffer.concat([header, sent]));
+  }
+
+  async ended(): Promise<Code> {
+    await eventually(() => expect(this.status).to.not.equal(undefined));
+    return this.status as Code;
+  }
+}
+
+describe('a request that is not there yet', () => {
+  let session: ClientHttp2Session;
+  let close: () => void;
+  let handled: string[];
+  let authenticated: string[];
+
+  async function start(options: Partial<ReceiveGuardOptions> = {}): Promise<void> {
+    handled = [];
+    authenticated = [];
+    const guard = new ReceiveGuard({
+      policy: readAuthPolicy([AuthServiceService, ApiKeyServiceService, FileServiceService]),
+      authenticate: async (path, metadata) => {
+        authenticated.push(path);
+        if (path === LOG_IN) return { kind: 'anybody' };
+        const [teamId] = metadata.get('x-api-key').map(String);
+        if (teamId) return { kind: 'team', teamId, apiKeyId: 'key' };
+        throw new WrennError(Code.UNAUTHENTICATED, 'CREDENTIAL_MISSING', 'none');
+      },
+      ...options,
+    });
+    const server = createPublicServer(guard.interceptor);
+    const { authenticate } = guard;
+    const note = (path: string) => async (): Promise<never> => {
+      handled.push(path);
+      throw new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'end');
+    };
+    const files = { writeFile: note(WRITE_FILE), readFile: note('') };
+    const auth = { logIn: note(LOG_IN), signUp: note(''), getMe: note('') };
+    const common = { log: silentLog, authenticate };
+    serve(
+      server,
+      FileServiceService,
+      files as Handlers<typeof FileServiceService, Principal>,
+      common,
+    );
+    serve(
+      server,
+      AuthServiceService,
+      auth as Handlers<typeof AuthServiceService, Principal>,
+      common,
+    );
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    session = connect(`http://127.0.0.1:${port}`);
+    close = () => {
+      session.destroy();
+      server.forceShutdown();
+    };
+  }
+  afterEach(() => close());
+
+  it('is refused before its end when nobody is known to send it', async () => {
+    await start();
+    const call = new OpenCall(session, WRITE_FILE);
+    call.begin(FILE_BYTES, Buffer.alloc(FILE_BYTES / 2));
+    expect(await call.ended()).to.equal(Code.UNAUTHENTICATED);
+    expect(handled).to.deep.equal([]);
+  });
+
+  it('is handled once it is there, and its credential is looked at once', async () => {
+    await start();
+    const call = open('one');
+    call.stream.end();
+    expect(await call.ended()).to.equal(Code.ABORTED);
+    expect([handled, authenticated]).to.deep.equal([[WRITE_FILE], [WRITE_FILE]]);
+  });
+
+  it('may be small only, when it needs no credential', async () => {
+    await start();
+    const large = new OpenCall(session, LOG_IN);
+    large.begin(ANONYMOUS_MESSAGE_BYTES_MAX + 1, Buffer.alloc(0));
+    expect(await large.ended()).to.equal(Code.RESOURCE_EXHAUSTED);
+    expect(handled).to.deep.equal([]);
+
+    const login = LogInRequest.encode({ email: 'a@example.com', password: 'x' }).finish();
+    const small = new OpenCall(session, LOG_IN);
+    small.begin(login.length, Buffer.from(login));
+    small.stream.end();
+    expect(await small.ended()).to.equal(Code.ABORTED);
+  });
+
+  for (const [what, bytes] of Object.entries({ nothing: -1, half: 1, 'all but its end': 0 })) {
+    it(`is given up after a while when ${what} of it has come`, async () => {
+      await start({ receiveTimeoutMs: 100 });
+      const call = new OpenCall(session, WRITE_FILE, { 'x-api-key': 'one' });
+      if (bytes >= 0) call.begin(bytes, Buffer.alloc(0));
+      expect(await call.ended()).to.equal(Code.DEADLINE_EXCEEDED);
+      expect(handled).to.deep.equal([]);
+    });
+  }
+
+  it('waits when its caller has too many, and other callers do not', async () => {
+    await start({ knownCallerLimits: { ...ROOMY, slotsPerCallerMax: 1 } });
+    const first = open('one');
+    const second = open('one');
+    second.stream.end();
+    const other = open('other');
+    other.stream.end();
+    expect(await other.ended()).to.equal(Code.ABORTED);
+    expect([handled.length, second.status]).to.deep.equal([1, undefined]);
+    first.stream.close();
+    expect(await second.ended()).to.equal(Code.ABORTED);
+  });
+
+  it('is refused at once when too many wait already, and taken again later', async () => {
+    await start({ knownCallerLimits: { ...ROOMY, pendingPerCallerMax: 2 } });
+    const calls = [open('one'), open('one')];
+    await eventually(() => expect(authenticated).to.have.length(2));
+    expect(await open('one').ended()).to.equal(Code.RESOURCE_EXHAUSTED);
+    for (const { stream } of calls) stream.close();
+    await eventually(async () => {
+      const call = open('one');
+      call.stream.end();
+      expect(await call.ended()).to.equal(Code.ABORTED);
+    });
+  });
+
+  /** Begins a call of a team with an empty message. */
+  function open(team: string): OpenCall {
+    const call = new OpenCall(session, WRITE_FILE, { 'x-api-key': team });
+    call.begin(0, Buffer.alloc(0));
+    return call;
+  }
+});
+
+describe('the public server', () => {
+  const test = useControlPlane();
+
+  it('holds nothing of callers without a credential who send and send', async () => {
+    const session = connect(`http://${test.controlPlane.grpcAddress}`);
+    try {
+      const calls = Array.from({ length: 20 }, () => new OpenCall(session, WRITE_FILE));
+      for (const call of calls) call.begin(FILE_BYTES, Buffer.alloc(FILE_BYTES / 20));
+      for (const call of calls) expect(await call.ended()).to.equal(Code.UNAUTHENTICATED);
+    } finally {
+      session.destroy();
+    }
+  });
+});
