@@ -123,7 +123,9 @@ async function startParent(preparation: string) {
 
 function untilGone(groupId: number): Promise<void> {
   expect(groupId).to.be.greaterThan(1);
-  return eventually(async () => expect(await membersOf(groupId)).to.deep.equal([]));
+  return eventually(async () => {
+    expect(await membersOf(groupId)).to.deep.equal([]);
+  });
 }
 
 /** Processes of a group that live; one that nobody has waited for yet does not. */
