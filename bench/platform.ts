@@ -31,6 +31,11 @@ interface Ready {
   api_key: string;
 }
 
+/** What it prints on standard error when it fails. */
+interface CliFailure {
+  error: { message: string };
+}
+
 export type AgentClient = RpcClient<typeof HostAgentServiceService>;
 
 export class BenchPlatform implements AsyncDisposable {
@@ -108,7 +113,17 @@ async function readyLine(up: BackgroundProcess): Promise<string> {
     return await up.firstLine(UP_TIMEOUT_MS);
   } catch (cause) {
     await up.end('SIGTERM', DOWN_TIMEOUT_MS);
-    throw new Error(`wrenn up: ${up.lastWords}`, { cause });
+    throw new Error(`wrenn up: ${messageIn(up.lastWords)}`, { cause });
+  }
+}
+
+/** The message out of the error that `wrenn --json` prints last. */
+function messageIn(output: string): string {
+  try {
+    const last = JSON.parse(output.slice(output.lastIndexOf('\n') + 1)) as CliFailure;
+    return last.error.message;
+  } catch {
+    return output;
   }
 }
 
