@@ -18,7 +18,7 @@ import { type DnsForwarder, startDnsForwarder } from './forwarder.js';
 import { errorAnswer, parseQuery, Rcode, rcodeOf, withId } from './message.js';
 import { CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX } from './tcp-listener.js';
 
-const SERVER_TIMEOUT_MS = 150;
+const SERVER_TIMEOUT_MS = 400;
 
 describe('the DNS forwarder', () => {
   let directory: TemporaryDirectory;
