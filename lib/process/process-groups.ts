@@ -34,28 +34,27 @@ export function signalGroup(groupId: number, signal: NodeJS.Signals): void {
 function listen(): void {
   // Ahead of a listener that is called once, which would no longer be counted.
   for (const signal of ENDING_SIGNALS) process.prependListener(signal, onSignal);
-  process.on('exit', onExit);
+  process.on('exit', endAll);
 }
 
 function stopListening(): void {
   for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
-  process.off('exit', onExit);
+  process.off('exit', endAll);
 }
 
-/** Does what the terminal would do: the groups get the signal, and this process dies of it. */
+/** Much as the terminal would: the groups are told to end, and this process dies of the signal. */
 function onSignal(signal: NodeJS.Signals): void {
   // Whoever else listens ends this process in an order of its own, and may need its programs for it.
   if (process.listenerCount(signal) > 1) return;
-  signalAll(signal);
+  endAll();
   stopListening();
   process.kill(process.pid, signal);
 }
 
-/** SIGTERM, since programs such as mmdebstrap clean up after themselves. */
-function onExit(): void {
-  signalAll('SIGTERM');
-}
-
-function signalAll(signal: NodeJS.Signals): void {
-  for (const groupId of underWay) signalGroup(groupId, signal);
+/**
+ * By SIGTERM whatever came here: programs such as mmdebstrap clean up after themselves, and what a
+ * shell has put into the background ignores SIGINT.
+ */
+function endAll(): void {
+  for (const groupId of underWay) signalGroup(groupId, 'SIGTERM');
 }

@@ -40,7 +40,7 @@ describe('messageAnswer', () => {
   it('answers null for a field that is not there', () => {
     const route = routeOf('UpdateBook');
     const empty = Buffer.from(toBinary(route.output, create(route.output)));
-    expect(messageAnswer(route, empty, registry).body.toString()).to.equal('null');
+    expect(messageAnswer(route, empty, registry).body.toString()).to.equal('null\n');
   });
 
   it('writes what JSON numbers cannot hold as strings', () => {
