@@ -14,6 +14,7 @@ import { type Claim, claimDirectory } from '../lib/lifecycle/claim.js';
 import { retry } from '../lib/lifecycle/delay.js';
 import { hostCodename, minimalRecipe } from './base/base.js';
 import { PackageCache } from './debian/package-cache.js';
+import { explain } from './failure.js';
 import { ImageStore } from './image-store.js';
 import { initrdRecipe } from './initrd/initrd.js';
 import { kernelRecipe } from './kernel/kernel.js';
@@ -118,7 +119,7 @@ async function claimFolders({ imagesDirectory, cacheDirectory }: BuildOptions): 
     return claims;
   } catch (error) {
     await Promise.all(claims.map((claim) => claim.release()));
-    throw error;
+    throw explain(`opening the folders ${imagesDirectory} and ${cacheDirectory}`, error);
   }
 }
 

@@ -79,8 +79,20 @@ describe('image store', () => {
     await writeFile(join(directory.path, 'building', 'half.img'), 'half');
     await writeFile(join(directory.path, 'work', 'leftover'), 'x');
     await store.open();
-    expect(await readdir(join(directory.path, 'building'))).to.deep.equal([]);
-    expect(await readdir(join(directory.path, 'work'))).to.deep.equal([]);
+    expect(await readdir(join(directory.path, 'building'))).not.to.include('half.img');
+    expect(await readdir(join(directory.path, 'work'))).not.to.include('leftover');
+    await store.close();
+    expect(await readdir(directory.path)).to.deep.equal(['records']);
+  });
+
+  it('works in other folders than a killed run, whose programs may still write', async () => {
+    const places: string[] = [];
+    for (const inputs of [{ run: '1' }, { run: '2' }]) {
+      const recipe = new TextRecipe(inputs);
+      await (await openStore()).provide(recipe);
+      places.push(...recipe.places);
+    }
+    expect(new Set(places).size).to.equal(4);
   });
 
   it('says that the disk is full when it is, and leaves no image', async () => {
@@ -110,6 +122,8 @@ class TextRecipe implements Recipe<{ version: string }> {
   readonly sources = ['images/image-store.ts'];
   readonly inputs: Inputs;
   readonly #content: string;
+  /** Files and folders that builds were given. */
+  readonly places: string[] = [];
   builds = 0;
 
   constructor(inputs: Inputs = { node: 'v20' }, content = CONTENT) {
@@ -119,6 +133,7 @@ class TextRecipe implements Recipe<{ version: string }> {
 
   async build(target: string, work: Work): Promise<{ version: string }> {
     this.builds += 1;
+    this.places.push(target, work.directory);
     work.task.step('writing');
     await writeFile(join(work.directory, 'scratch'), 'x');
     await writeFile(target, this.#content);

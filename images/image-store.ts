@@ -4,7 +4,7 @@
  *
  *     minimal-0123456789abcdef.ext4    an image, read-only, never changed
  *     records/minimal.json             key of its inputs, hash, facts
- *     building/                        unfinished files; emptied by every build
+ *     building/                        unfinished files, in a folder of each run
  *     manifest.json                    the current images (lib/images/manifest.ts)
  */
 import { createHash } from 'node:crypto';
@@ -14,12 +14,14 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { syncDirectory, writeFileAtomic } from '../lib/files/atomic-write.js';
 import { packageRoot } from '../lib/files/package-root.js';
+import { randomId } from '../lib/ids/random-id.js';
 import type { Image } from '../lib/images/manifest.js';
 import { cacheKey } from './cache-key.js';
 import { explain } from './failure.js';
 import type { Progress } from './progress.js';
 import type { Facts, Recipe } from './recipe.js';
 
+const BUILDING = 'building';
 const NAME_HASH_LENGTH = 16;
 const IMAGE_MODE = 0o444;
 const RECORD_MODE = 0o644;
@@ -38,7 +40,7 @@ interface ImageRecord<F extends Facts> extends StoredImage<F> {
 
 export interface ImageStoreOptions {
   imagesDirectory: string;
-  /** Folder in which builds may work. */
+  /** Folder in which runs have their working folders. */
   workDirectory: string;
   progress: Progress;
   /** Makes every image anew. */
@@ -47,24 +49,34 @@ export interface ImageStoreOptions {
 
 export class ImageStore {
   readonly #options: ImageStoreOptions;
+  /** A program of a killed run may still be writing, so no run uses the folders of another. */
+  readonly #buildingDirectory: string;
+  readonly #workDirectory: string;
 
   constructor(options: ImageStoreOptions) {
+    const runId = randomId();
     this.#options = options;
+    this.#buildingDirectory = join(options.imagesDirectory, BUILDING, runId);
+    this.#workDirectory = join(options.workDirectory, runId);
   }
 
   /** Makes the folders, without what killed builds have left. No other build may run. */
   async open(): Promise<void> {
     await this.close();
-    for (const directory of [this.#buildingDirectory, this.#options.workDirectory]) {
+    for (const directory of [this.#buildingDirectory, this.#workDirectory]) {
       await mkdir(directory, { recursive: true, mode: 0o755 });
     }
     await mkdir(join(this.#options.imagesDirectory, 'records'), { recursive: true, mode: 0o755 });
   }
 
-  /** Removes unfinished files. */
+  /**
+   * Removes unfinished files, those of killed runs as well. What a program of a killed run fills
+   * again meanwhile is left to the next run.
+   */
   async close(): Promise<void> {
-    for (const directory of [this.#buildingDirectory, this.#options.workDirectory]) {
-      await rm(directory, { recursive: true, force: true });
+    const { imagesDirectory, workDirectory } = this.#options;
+    for (const directory of [join(imagesDirectory, BUILDING), workDirectory]) {
+      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
     }
   }
 
@@ -109,7 +121,7 @@ export class ImageStore {
     key: string,
     task: ReturnType<Progress['start']>,
   ): Promise<ImageRecord<F>> {
-    const directory = join(this.#options.workDirectory, recipe.name);
+    const directory = join(this.#workDirectory, recipe.name);
     const building = join(this.#buildingDirectory, recipe.name + recipe.suffix);
     await mkdir(directory, { recursive: true, mode: 0o755 });
     const facts = await recipe.build(building, { directory, task });
@@ -139,10 +151,6 @@ export class ImageStore {
     await rename(building, path);
     await syncDirectory(imagesDirectory);
     return path;
-  }
-
-  get #buildingDirectory(): string {
-    return join(this.#options.imagesDirectory, 'building');
   }
 
   #recordPath(name: string): string {

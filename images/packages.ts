@@ -40,10 +40,10 @@ export async function ensureHostPackages(
   packages: readonly HostPackage[] = HOST_PACKAGES,
 ): Promise<void> {
   await requireDebian();
+  requireRoot();
   const installed = await installedPackages(packages.map(({ name }) => name));
   const missing = packages.filter(({ name }) => !installed.has(name));
   if (missing.length === 0) return;
-  requireRoot(missing);
   for (const { name, why } of missing) print(`installing the Debian package ${name}, for ${why}`);
   await install(missing.map(({ name }) => name));
 }
@@ -77,11 +77,10 @@ async function installedPackages(names: readonly string[]): Promise<Set<string>>
   return parseInstalled(stdout);
 }
 
-function requireRoot(missing: readonly HostPackage[]): void {
+function requireRoot(): void {
   if (process.getuid?.() === 0) return;
-  const names = missing.map(({ name }) => name).join(' ');
   throw requirement(
-    `installing Debian packages needs root: run this again as root, or run apt-get install --no-install-recommends ${names}`,
+    'installing Debian packages and building images needs root: run this again as root, for example with sudo',
   );
 }
 

@@ -19,7 +19,7 @@ import { sharedLibraries } from './shared-libraries.js';
 const INIT_PATH = 'images/wrenn-init.sh';
 const LOADER_PATH = 'images/tools/envd-loader.cjs';
 const MOUNTS_PATHS = ['images/kernel.mounts', 'images/runtime.mounts'];
-const SQUASHFS_OPTIONS = ['-comp', 'lz4', '-Xhc', '-all-root', '-mkfs-time', '0', '-all-time', '0'];
+const SQUASHFS_OPTIONS = ['-comp', 'lz4', '-all-root', '-mkfs-time', '0', '-all-time', '0'];
 const SQUASHFS_TIMEOUT_MS = 5 * 60_000;
 
 export interface ToolsFacts extends Readonly<Record<string, string>> {
