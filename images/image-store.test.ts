@@ -1,12 +1,12 @@
-import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { hasReason } from '../lib/errors/index.js';
 import {
   type TemporaryDirectory,
   temporaryDirectory,
 } from '../test/support/temporary-directory.js';
-import { ImageStore } from './image-store.js';
+import { IMAGES_KEPT_MAX, ImageStore } from './image-store.js';
 import { createProgress } from './progress.js';
 import type { Inputs, Recipe, Work } from './recipe.js';
 
@@ -72,6 +72,22 @@ describe('image store', () => {
     const { path } = await store.provide(new TextRecipe());
     await store.provide(new TextRecipe({ node: 'v22' }, 'other content'));
     expect(await readFile(path, 'utf8')).to.equal(CONTENT);
+  });
+
+  it('keeps a bounded number of earlier images, and nothing else goes', async () => {
+    const store = await openStore();
+    await writeFile(join(directory.path, 'text-of-mine.img'), 'not an image of the store');
+    const paths: string[] = [];
+    for (let build = 0; build <= IMAGES_KEPT_MAX; build += 1) {
+      const { path } = await store.provide(new TextRecipe({ build: `${build}` }, `${build}`));
+      paths.push(path);
+      // Times of files are coarse; the order of the builds must show.
+      await utimes(path, build, build);
+    }
+    const left = await readdir(directory.path);
+    expect(left).to.include('text-of-mine.img');
+    expect(left).not.to.include(basename(paths[0] ?? ''));
+    expect(left).to.include.members(paths.slice(1).map((path) => basename(path)));
   });
 
   it('removes what killed builds have left', async () => {

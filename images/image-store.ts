@@ -2,14 +2,14 @@
  * The images folder: files named by their content, and beside them a record of each that says from
  * which inputs it was made.
  *
- *     minimal-0123456789abcdef.ext4    an image, read-only, never changed
+ *     minimal-0123456789abcdef.ext4    an image, read-only, never changed; old ones go
  *     records/minimal.json             key of its inputs, hash, facts
  *     building/                        unfinished files, in a folder of each run
  *     manifest.json                    the current images (lib/images/manifest.ts)
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { syncDirectory, writeFileAtomic } from '../lib/files/atomic-write.js';
@@ -23,6 +23,12 @@ import type { Facts, Recipe } from './recipe.js';
 
 const BUILDING = 'building';
 const NAME_HASH_LENGTH = 16;
+const NAME_HASH = /^[0-9a-f]{16}$/;
+/**
+ * Images of one name that stay, the newest ones: the current one, and those with which agents that
+ * have not read the new manifest yet still start sandboxes. A running VM has its images open.
+ */
+export const IMAGES_KEPT_MAX = 4;
 const IMAGE_MODE = 0o444;
 const RECORD_MODE = 0o644;
 const HASH_READ_BYTES = 1024 * 1024;
@@ -133,6 +139,7 @@ export class ImageStore {
     const record = { key, path, sha256, length, facts };
     const stored = JSON.stringify({ ...record, path: name }, undefined, 2);
     await writeFileAtomic(this.#recordPath(recipe.name), `${stored}\n`, RECORD_MODE);
+    await this.#removeOld(recipe);
     await rm(directory, { recursive: true, force: true });
     return record;
   }
@@ -151,6 +158,21 @@ export class ImageStore {
     await rename(building, path);
     await syncDirectory(imagesDirectory);
     return path;
+  }
+
+  async #removeOld({ name, suffix }: Pick<Recipe<Facts>, 'name' | 'suffix'>): Promise<void> {
+    const { imagesDirectory } = this.#options;
+    const images = (await readdir(imagesDirectory))
+      .filter((file) => file.startsWith(`${name}-`) && file.endsWith(suffix))
+      .filter((file) => NAME_HASH.test(file.slice(name.length + 1, file.length - suffix.length)));
+    const dated = await Promise.all(
+      images.map(async (file) => {
+        const path = join(imagesDirectory, file);
+        return { path, madeAtMs: (await stat(path)).mtimeMs };
+      }),
+    );
+    dated.sort((a, b) => b.madeAtMs - a.madeAtMs);
+    for (const { path } of dated.slice(IMAGES_KEPT_MAX)) await rm(path, { force: true });
   }
 
   #recordPath(name: string): string {
