@@ -92,7 +92,7 @@ describe('what the documents say to run', function () {
     const printed = nextSteps(readPlatformConfig(platform.environment), platform.apiKey);
     const text = printed.filter((line) => line.startsWith('  ')).join('\n');
     const { stdout } = await runAsPrinted({ language: 'sh', text }, [await folderOfGrpcurl()]);
-    for (const expected of ['"sandbox_id"', 'wrenn.v1.SandboxService\n', '"sandboxId"', '42\n']) {
+    for (const expected of ['"sandboxes"', 'wrenn.v1.SandboxService\n', '42\n']) {
       expect(stdout).to.include(expected);
     }
   });
