@@ -33,7 +33,8 @@ const LAYERS = {
   lib: ['gen'],
   envd: ['gen', 'lib'],
   images: ['gen', 'lib'],
-  agent: ['gen', 'lib'],
+  native: ['lib'],
+  agent: ['gen', 'lib', 'native'],
   src: ['gen', 'lib', 'migrations'],
   'clients/typescript': ['gen'],
   cli: ['gen', 'lib', 'images', 'clients/typescript'],
@@ -52,7 +53,7 @@ const layerZones = Object.entries(LAYERS).flatMap(([target, allowed]) =>
 );
 
 /** Folders inside a daemon, each with the siblings that it must not know. */
-const AGENT_LEAVES = ['vmm', 'rootfs', 'network', 'guest', 'ledger'];
+const AGENT_LEAVES = ['vmm', 'rootfs', 'snapshot', 'memory', 'network', 'guest', 'ledger'];
 const innerZones = [
   ...AGENT_LEAVES.flatMap((leaf) => [
     forbid(`agent/${leaf}`, 'agent/sandbox', 'A leaf of the agent does not know sandboxes.'),
@@ -65,6 +66,9 @@ const innerZones = [
       ),
     ),
   ]),
+  ...['sandbox', 'vmm', 'network', 'guest', 'ledger', 'api'].map((folder) =>
+    forbid(`agent/${folder}`, 'native', 'The addon is reached through memory, snapshot and rootfs.'),
+  ),
   forbid('agent/sandbox', 'agent/api', 'The API translates for the sandbox layer, not back.'),
   forbid('agent/vmm/qemu', 'agent/vmm/fake', 'VMM drivers do not import each other.'),
   forbid('agent/vmm/fake', 'agent/vmm/qemu', 'VMM drivers do not import each other.'),

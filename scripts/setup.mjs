@@ -40,7 +40,7 @@ export async function setUp(options = {}) {
   if (!options.buildOnly && hostProblems.length === 0) {
     hostProblems.push(...(await prepareHost(options.hostOptional ?? false)));
   }
-  await step('C programs', 'make', ['--silent', '-C', 'native/host']);
+  await step('C programs', 'make', ['--silent', '-C', 'native']);
   return hostProblems;
 }
 

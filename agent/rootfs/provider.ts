@@ -1,13 +1,16 @@
 /**
- * Root disks. A provider gives each sandbox a private writable disk over the
- * read-only image of its template; the image is never written.
+ * Root disks. A disk is a stack of layers over the read-only image of a
+ * template: the topmost, *active* layer takes what its machine writes, those
+ * below are *sealed*: never written again, and shared by every machine and
+ * snapshot that came after them. Each layer has a folder of its own, and never
+ * moves.
  */
 export interface RootfsRequest {
   sandboxId: string;
   /** Read-only raw image of the template. */
   imagePath: string;
-  /** Folder of the sandbox, in which the provider puts its files. */
-  directory: string;
+  /** Ids of the sealed layers over the image, lowest first. */
+  layers: readonly string[];
   /** User that the VMM runs as and that must be able to write the disk. */
   uid: number;
 }
@@ -16,13 +19,44 @@ export interface RootfsRequest {
 export interface Rootfs {
   path: string;
   format: 'qcow2' | 'raw';
+  imagePath: string;
+  /** Id of the active layer. */
+  layer: string;
+  /** Ids of the sealed layers below it, lowest first. */
+  layers: string[];
+  /** Their folders, in the same order. */
+  layerFolders: string[];
 }
 
 export interface RootfsProvider {
-  /** @throws WrennError HOST_DISK_FULL when the host has no room; then nothing is left behind. */
-  create(request: RootfsRequest): Promise<Rootfs>;
-  /** Idempotent. The VMM must be gone. */
+  /**
+   * Makes an active layer.
+   * @param recordBefore must be durable when it resolves; called before anything is there.
+   * @throws WrennError HOST_DISK_FULL when the host has no room; then nothing is left behind.
+   */
+  create(
+    request: RootfsRequest,
+    recordBefore: (planned: Rootfs) => Promise<void>,
+  ): Promise<Rootfs>;
+  /**
+   * Makes the active layer one that nobody writes and every VMM may read; durable when it
+   * resolves. Whoever has it open for writing must not use that any more. Idempotent.
+   */
+  seal(rootfs: Rootfs): Promise<void>;
+  /** Removes the active layer. Idempotent. The VMM must be gone. */
   destroy(rootfs: Rootfs): Promise<void>;
-  /** Bytes that the disk takes on the host: allocated blocks × 512. */
-  sizeBytes(rootfs: Rootfs): Promise<number>;
+  /**
+   * Puts sealed layers together as one new sealed layer over the same image.
+   * @returns its id.
+   */
+  merge(imagePath: string, layers: readonly string[]): Promise<string>;
+  /**
+   * Checks that a sealed layer can be read and is consistent.
+   * @throws WrennError SNAPSHOT_DAMAGED.
+   */
+  verify(layer: string): Promise<void>;
+  /** Bytes that a layer takes on the host: allocated blocks × 512; 0 when it is gone. */
+  sizeBytes(layer: string): Promise<number>;
+  /** Removes every layer that is not held. @returns the ids of the removed ones. */
+  collect(held: ReadonlySet<string>): Promise<string[]>;
 }

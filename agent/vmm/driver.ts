@@ -21,7 +21,12 @@ export interface MachineSpec {
   /** Private folder of this sandbox for sockets; made by the caller, given to `uid` by the driver. */
   runDirectory: string;
   /** Root disk, as the RootfsProvider made it. */
-  rootfs: { path: string; format: 'qcow2' | 'raw' };
+  rootfs: {
+    path: string;
+    format: 'qcow2' | 'raw';
+    /** Folders of the sealed layers below it, which the VMM reads. */
+    layerFolders: readonly string[];
+  };
   kernel: { path: string; initrdPath: string };
   /** Read-only squashfs with envd and its Node. */
   toolsPath: string;
@@ -42,6 +47,39 @@ export interface MachineNetwork {
   /** Address by which the host reaches the guest. */
   guestIp: string;
 }
+
+/** Where a restored machine's memory comes from. */
+export type RestoredMemory =
+  /** One file that holds every block at its own address; it is mapped privately and never written. */
+  | { kind: 'file'; path: string }
+  /** A page server that listens on this socket of the run directory; it serves each first access. */
+  | { kind: 'pages'; socketPath: string };
+
+/** What to restore. The kernel of a boot plays no part. */
+export interface RestoreSpec extends MachineSpec {
+  /** Device state, as `saveState` wrote it. */
+  statePath: string;
+  memory: RestoredMemory;
+}
+
+/** What a snapshot needs to find again where it is restored. All of it must be equal. */
+export interface MachineKind {
+  driver: string;
+  accelerator: string;
+  /** Version that the VMM says it has. */
+  vmmVersion: string;
+  /** Name of the processor that guests see; equal names have equal features. */
+  cpuModel: string;
+  /** Version of the list of devices and their order. */
+  deviceLayout: string;
+}
+
+/** Where a stopped machine's memory can be read, by whoever may look into its process. */
+export type MachineMemory =
+  /** A shared memory file, opened through /proc/PID/fd; holes were never touched. */
+  | { kind: 'memfd'; path: string }
+  /** A private map of the file that the machine was restored from. */
+  | { kind: 'private'; pid: number; address: bigint };
 
 /** What identifies a machine across restarts of the agent. JSON-serializable. */
 export interface MachineRecord {
@@ -69,6 +107,21 @@ export interface Machine {
   readonly guestTarget: string;
   /** Resolves, never rejects, within seconds after the VMM has ended, whoever started it. */
   readonly exited: Promise<MachineExit>;
+  /**
+   * Called when the VMM has stopped the virtual processors because a write found the host's disk
+   * full. The write is repeated after `run`.
+   */
+  onDiskFull: (() => void) | undefined;
+  /** Stops the virtual processors and flushes the disk to the host. Idempotent. */
+  stop(): Promise<void>;
+  /** Lets them run. Idempotent. */
+  run(): Promise<void>;
+  /** Writes the state of all devices, without memory, to a new file; durable when it resolves. The machine must be stopped. */
+  saveState(path: string): Promise<void>;
+  /** Where the memory is while the machine is stopped. */
+  locateMemory(): Promise<MachineMemory>;
+  /** Lets further writes go to `rootfs`, which lies over the present disk. The machine must be stopped. */
+  switchDisk(rootfs: { path: string; format: 'qcow2' | 'raw' }): Promise<void>;
   /** The last bytes that the guest wrote to its console; bounded. */
   readConsole(): Promise<string>;
   /**
@@ -92,6 +145,17 @@ export interface VmmDriver {
    */
   boot(
     spec: MachineSpec,
+    recordBefore: (record: MachineRecord) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Machine>;
+  /** What this driver's snapshots can be restored by. */
+  kind(): Promise<MachineKind>;
+  /**
+   * Starts a VMM with the state of another machine; resolves when its vCPUs run.
+   * Otherwise like `boot`.
+   */
+  restore(
+    spec: RestoreSpec,
     recordBefore: (record: MachineRecord) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Machine>;

@@ -106,5 +106,25 @@ export enum ErrorReason {
   ERROR_REASON_STALE_GENERATION = 43,
   /** ERROR_REASON_OVERLOADED - The server has as much work at once as it takes; try again. */
   ERROR_REASON_OVERLOADED = 44,
+  /** ERROR_REASON_SNAPSHOT_DAMAGED - A file of a snapshot fails its checksum or is gone; metadata `artifact`. */
+  ERROR_REASON_SNAPSHOT_DAMAGED = 45,
+  /** ERROR_REASON_SNAPSHOT_NOT_FOUND - The team has no snapshot with this id. */
+  ERROR_REASON_SNAPSHOT_NOT_FOUND = 46,
+  /** ERROR_REASON_SNAPSHOT_EXISTS - The team, or the platform, has a template of this name already. */
+  ERROR_REASON_SNAPSHOT_EXISTS = 47,
+  /** ERROR_REASON_SNAPSHOT_IN_USE - Sandboxes that were started from the snapshot are still there; metadata `sandboxes`. */
+  ERROR_REASON_SNAPSHOT_IN_USE = 48,
+  /** ERROR_REASON_SNAPSHOT_LIMIT - The team has as many snapshots as it may have. */
+  ERROR_REASON_SNAPSHOT_LIMIT = 49,
+  /** ERROR_REASON_SNAPSHOT_INCOMPATIBLE - The snapshot needs another VMM version, CPU model or device layout; metadata `wanted` and `present`. */
+  ERROR_REASON_SNAPSHOT_INCOMPATIBLE = 50,
+  /** ERROR_REASON_SNAPSHOT_SHAPE - A sandbox of a snapshot has the snapshot's vcpus and memory_mb. */
+  ERROR_REASON_SNAPSHOT_SHAPE = 51,
+  /** ERROR_REASON_PAUSE_FAILED - The machine could not be frozen and written down; it goes on. */
+  ERROR_REASON_PAUSE_FAILED = 52,
+  /** ERROR_REASON_RESTORE_FAILED - A step of the guest's return to life failed; metadata `step`. */
+  ERROR_REASON_RESTORE_FAILED = 53,
+  /** ERROR_REASON_DISK_FULL - The host's disk is full and the guest stands still until it has room. */
+  ERROR_REASON_DISK_FULL = 54,
   UNRECOGNIZED = -1,
 }

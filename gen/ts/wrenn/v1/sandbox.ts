@@ -26,6 +26,28 @@ export const protobufPackage = "wrenn.v1";
 
 export const protobufFileName = "wrenn/v1/sandbox.proto";
 
+/** TimeoutAction is what becomes of a sandbox that nobody uses. */
+export enum TimeoutAction {
+  /** TIMEOUT_ACTION_UNSPECIFIED - Delete. */
+  TIMEOUT_ACTION_UNSPECIFIED = 0,
+  /** TIMEOUT_ACTION_DELETE - The sandbox is deleted. */
+  TIMEOUT_ACTION_DELETE = 1,
+  /** TIMEOUT_ACTION_PAUSE - The sandbox is paused. */
+  TIMEOUT_ACTION_PAUSE = 2,
+  UNRECOGNIZED = -1,
+}
+
+/** ResumeMode says what a sandbox comes back with. */
+export enum ResumeMode {
+  /** RESUME_MODE_UNSPECIFIED - Warm. */
+  RESUME_MODE_UNSPECIFIED = 0,
+  /** RESUME_MODE_WARM - With memory and disk as they were. */
+  RESUME_MODE_WARM = 1,
+  /** RESUME_MODE_COLD - With its disk only: the guest boots anew. */
+  RESUME_MODE_COLD = 2,
+  UNRECOGNIZED = -1,
+}
+
 /** SandboxState is where a sandbox is in its life. */
 export enum SandboxState {
   /** SANDBOX_STATE_UNSPECIFIED - Not a state. */
@@ -40,23 +62,31 @@ export enum SandboxState {
   SANDBOX_STATE_LOST = 4,
   /** SANDBOX_STATE_FAILED - The sandbox ended by a fault; `state_reason` says which. */
   SANDBOX_STATE_FAILED = 5,
+  /** SANDBOX_STATE_PAUSING - Memory and disk are being written down. */
+  SANDBOX_STATE_PAUSING = 6,
+  /** SANDBOX_STATE_PAUSED - The sandbox holds nothing but its snapshot and can be resumed. */
+  SANDBOX_STATE_PAUSED = 7,
+  /** SANDBOX_STATE_RESUMING - The sandbox is coming back. */
+  SANDBOX_STATE_RESUMING = 8,
   UNRECOGNIZED = -1,
 }
 
 /** CreateSandboxRequest says what to start. */
 export interface CreateSandboxRequest {
-  /** Template to start from; `minimal` when empty. */
+  /** Template or snapshot to start from, by name; `minimal` when empty. */
   template: string;
-  /** Virtual CPUs, 1 to 8; 0 means 1. */
+  /** Virtual CPUs, 1 to 8; 0 means 1, or those of the snapshot, which cannot differ. */
   vcpus: number;
-  /** Memory in MiB, 128 to 16384; 0 means 512. */
+  /** Memory in MiB, 128 to 16384; 0 means 512, or that of the snapshot, which cannot differ. */
   memoryMb: number;
-  /** Seconds without activity after which the sandbox is deleted; 0 means never. */
+  /** Seconds without activity after which `on_timeout` happens; 0 means never. */
   timeoutSec: number;
   /** Environment variables of every process started in the sandbox. */
   env: { [key: string]: string };
   /** Labels of the caller's own. */
   metadata: { [key: string]: string };
+  /** What happens when the inactivity timeout passes; unspecified means delete. */
+  onTimeout: TimeoutAction;
 }
 
 export interface CreateSandboxRequest_EnvEntry {
@@ -103,6 +133,128 @@ export interface PingSandboxRequest {
   sandboxId: string;
 }
 
+/** PauseSandboxRequest names the sandbox to pause. */
+export interface PauseSandboxRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** ResumeSandboxRequest names the sandbox to resume. */
+export interface ResumeSandboxRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** What it comes back with; unspecified means warm. */
+  mode: ResumeMode;
+}
+
+/** ResumeSandboxResponse holds the sandbox and what was done in its guest. */
+export interface ResumeSandboxResponse {
+  /** The sandbox, running. */
+  sandbox:
+    | Sandbox
+    | undefined;
+  /** The steps of the guest's return, in order; empty when it was running already. */
+  steps: RestoreStep[];
+}
+
+/** RestoreStep is one part of a guest's return to life, such as `wall_clock`. */
+export interface RestoreStep {
+  /** Name. */
+  name: string;
+  /** Milliseconds that it took. */
+  durationMs: number;
+}
+
+/** SetSandboxTimeoutRequest says how long a sandbox may be unused. */
+export interface SetSandboxTimeoutRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Seconds without activity after which `on_timeout` happens; 0 means never. */
+  timeoutSec: number;
+  /** What happens then; unspecified leaves it as it is. */
+  onTimeout: TimeoutAction;
+}
+
+/** ForkSandboxRequest says how many copies to start. */
+export interface ForkSandboxRequest {
+  /** Id of the sandbox to copy. */
+  sandboxId: string;
+  /** Copies, 1 to 100; 0 means 1. */
+  count: number;
+}
+
+/** ForkSandboxResponse tells for each copy what became of it. */
+export interface ForkSandboxResponse {
+  /** As many results as copies were asked for. */
+  results: ForkResult[];
+}
+
+/** ForkResult is one copy, or why there is none. */
+export interface ForkResult {
+  /** What came of it. */
+  result:
+    | //
+    /** The copy, running. */
+    { $case: "sandbox"; value: Sandbox }
+    | //
+    /** Why it could not be started. */
+    { $case: "error"; value: ForkError }
+    | undefined;
+}
+
+/** ForkError says why a copy could not be started. */
+export interface ForkError {
+  /** Number of the gRPC status code. */
+  code: number;
+  /** Cause. */
+  reason: ErrorReason;
+  /** The same in words. */
+  message: string;
+}
+
+/** ListGenerationsRequest names the sandbox. */
+export interface ListGenerationsRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** ListGenerationsResponse holds the generations, oldest first. */
+export interface ListGenerationsResponse {
+  /** The generations; the last one is what a resume starts from. */
+  generations: Generation[];
+}
+
+/**
+ * Generation is memory and disk of a sandbox at one instant, as the difference
+ * to the generation before it.
+ */
+export interface Generation {
+  /** Id of the generation. */
+  generationId: string;
+  /** When it was sealed. */
+  createdAt:
+    | Timestamp
+    | undefined;
+  /** Bytes that its memory takes on the host's disk. */
+  memoryBytes: number;
+  /** Bytes that its disk layer takes on the host's disk. */
+  diskBytes: number;
+}
+
+/** VerifyGenerationRequest names the sandbox whose newest generation is read. */
+export interface VerifyGenerationRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** VerifyGenerationResponse says what was found right. */
+export interface VerifyGenerationResponse {
+  /** Id of the generation. */
+  generationId: string;
+  /** Bytes that were read and compared. */
+  verifiedBytes: number;
+}
+
 /** Sandbox is one microVM. */
 export interface Sandbox {
   /** Id of the sandbox, of lower-case letters and digits. */
@@ -111,13 +263,16 @@ export interface Sandbox {
   template: string;
   /** State. */
   state: SandboxState;
-  /** Cause of the states LOST and FAILED. */
+  /**
+   * Cause of the states LOST and FAILED; of PAUSED when nobody asked for it, and
+   * DISK_FULL of RUNNING while the guest waits for room on the host's disk.
+   */
   stateReason: ErrorReason;
   /** Virtual CPUs. */
   vcpus: number;
   /** Memory in MiB. */
   memoryMb: number;
-  /** Seconds without activity after which it is deleted; 0 means never. */
+  /** Seconds without activity after which `on_timeout` happens; 0 means never. */
   timeoutSec: number;
   /** Labels of the caller's own. */
   metadata: { [key: string]: string };
@@ -139,6 +294,10 @@ export interface Sandbox {
     | undefined;
   /** Host that runs it. */
   hostId: string;
+  /** What happens when the inactivity timeout passes. */
+  onTimeout: TimeoutAction;
+  /** When it was last paused; absent when it never was. */
+  pausedAt: Timestamp | undefined;
 }
 
 export interface Sandbox_MetadataEntry {
@@ -147,7 +306,7 @@ export interface Sandbox_MetadataEntry {
 }
 
 function createBaseCreateSandboxRequest(): CreateSandboxRequest {
-  return { template: "", vcpus: 0, memoryMb: 0, timeoutSec: 0, env: {}, metadata: {} };
+  return { template: "", vcpus: 0, memoryMb: 0, timeoutSec: 0, env: {}, metadata: {}, onTimeout: 0 };
 }
 
 export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
@@ -170,6 +329,9 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       CreateSandboxRequest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
     });
+    if (message.onTimeout !== 0) {
+      writer.uint32(56).int32(message.onTimeout);
+    }
     return writer;
   },
 
@@ -240,6 +402,14 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
             }
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.onTimeout = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -279,6 +449,7 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
       },
       {},
     );
+    message.onTimeout = object.onTimeout ?? 0;
     return message;
   },
 };
@@ -716,6 +887,950 @@ export const PingSandboxRequest: MessageFns<PingSandboxRequest> = {
   },
 };
 
+function createBasePauseSandboxRequest(): PauseSandboxRequest {
+  return { sandboxId: "" };
+}
+
+export const PauseSandboxRequest: MessageFns<PauseSandboxRequest> = {
+  encode(message: PauseSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PauseSandboxRequest>): PauseSandboxRequest {
+    return PauseSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PauseSandboxRequest>): PauseSandboxRequest {
+    const message = createBasePauseSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseResumeSandboxRequest(): ResumeSandboxRequest {
+  return { sandboxId: "", mode: 0 };
+}
+
+export const ResumeSandboxRequest: MessageFns<ResumeSandboxRequest> = {
+  encode(message: ResumeSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(16).int32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeSandboxRequest>): ResumeSandboxRequest {
+    return ResumeSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeSandboxRequest>): ResumeSandboxRequest {
+    const message = createBaseResumeSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.mode = object.mode ?? 0;
+    return message;
+  },
+};
+
+function createBaseResumeSandboxResponse(): ResumeSandboxResponse {
+  return { sandbox: undefined, steps: [] };
+}
+
+export const ResumeSandboxResponse: MessageFns<ResumeSandboxResponse> = {
+  encode(message: ResumeSandboxResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandbox !== undefined) {
+      Sandbox.encode(message.sandbox, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.steps) {
+      RestoreStep.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeSandboxResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeSandboxResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandbox = Sandbox.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.steps.push(RestoreStep.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeSandboxResponse>): ResumeSandboxResponse {
+    return ResumeSandboxResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeSandboxResponse>): ResumeSandboxResponse {
+    const message = createBaseResumeSandboxResponse();
+    message.sandbox = (object.sandbox !== undefined && object.sandbox !== null)
+      ? Sandbox.fromPartial(object.sandbox)
+      : undefined;
+    message.steps = object.steps?.map((e) => RestoreStep.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRestoreStep(): RestoreStep {
+  return { name: "", durationMs: 0 };
+}
+
+export const RestoreStep: MessageFns<RestoreStep> = {
+  encode(message: RestoreStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(17).double(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestoreStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestoreStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.durationMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RestoreStep>): RestoreStep {
+    return RestoreStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RestoreStep>): RestoreStep {
+    const message = createBaseRestoreStep();
+    message.name = object.name ?? "";
+    message.durationMs = object.durationMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetSandboxTimeoutRequest(): SetSandboxTimeoutRequest {
+  return { sandboxId: "", timeoutSec: 0, onTimeout: 0 };
+}
+
+export const SetSandboxTimeoutRequest: MessageFns<SetSandboxTimeoutRequest> = {
+  encode(message: SetSandboxTimeoutRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.timeoutSec !== 0) {
+      writer.uint32(16).int32(message.timeoutSec);
+    }
+    if (message.onTimeout !== 0) {
+      writer.uint32(24).int32(message.onTimeout);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetSandboxTimeoutRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetSandboxTimeoutRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.timeoutSec = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.onTimeout = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetSandboxTimeoutRequest>): SetSandboxTimeoutRequest {
+    return SetSandboxTimeoutRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetSandboxTimeoutRequest>): SetSandboxTimeoutRequest {
+    const message = createBaseSetSandboxTimeoutRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.timeoutSec = object.timeoutSec ?? 0;
+    message.onTimeout = object.onTimeout ?? 0;
+    return message;
+  },
+};
+
+function createBaseForkSandboxRequest(): ForkSandboxRequest {
+  return { sandboxId: "", count: 0 };
+}
+
+export const ForkSandboxRequest: MessageFns<ForkSandboxRequest> = {
+  encode(message: ForkSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).int32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkSandboxRequest>): ForkSandboxRequest {
+    return ForkSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkSandboxRequest>): ForkSandboxRequest {
+    const message = createBaseForkSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBaseForkSandboxResponse(): ForkSandboxResponse {
+  return { results: [] };
+}
+
+export const ForkSandboxResponse: MessageFns<ForkSandboxResponse> = {
+  encode(message: ForkSandboxResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      ForkResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkSandboxResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkSandboxResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(ForkResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkSandboxResponse>): ForkSandboxResponse {
+    return ForkSandboxResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkSandboxResponse>): ForkSandboxResponse {
+    const message = createBaseForkSandboxResponse();
+    message.results = object.results?.map((e) => ForkResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseForkResult(): ForkResult {
+  return { result: undefined };
+}
+
+export const ForkResult: MessageFns<ForkResult> = {
+  encode(message: ForkResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.result?.$case) {
+      case "sandbox":
+        Sandbox.encode(message.result.value, writer.uint32(10).fork()).join();
+        break;
+      case "error":
+        ForkError.encode(message.result.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.result = { $case: "sandbox", value: Sandbox.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = { $case: "error", value: ForkError.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkResult>): ForkResult {
+    return ForkResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkResult>): ForkResult {
+    const message = createBaseForkResult();
+    switch (object.result?.$case) {
+      case "sandbox": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "sandbox", value: Sandbox.fromPartial(object.result.value) };
+        }
+        break;
+      }
+      case "error": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "error", value: ForkError.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseForkError(): ForkError {
+  return { code: 0, reason: 0, message: "" };
+}
+
+export const ForkError: MessageFns<ForkError> = {
+  encode(message: ForkError, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== 0) {
+      writer.uint32(8).int32(message.code);
+    }
+    if (message.reason !== 0) {
+      writer.uint32(16).int32(message.reason);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkError {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkError();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.code = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkError>): ForkError {
+    return ForkError.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkError>): ForkError {
+    const message = createBaseForkError();
+    message.code = object.code ?? 0;
+    message.reason = object.reason ?? 0;
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseListGenerationsRequest(): ListGenerationsRequest {
+  return { sandboxId: "" };
+}
+
+export const ListGenerationsRequest: MessageFns<ListGenerationsRequest> = {
+  encode(message: ListGenerationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGenerationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGenerationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGenerationsRequest>): ListGenerationsRequest {
+    return ListGenerationsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListGenerationsRequest>): ListGenerationsRequest {
+    const message = createBaseListGenerationsRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseListGenerationsResponse(): ListGenerationsResponse {
+  return { generations: [] };
+}
+
+export const ListGenerationsResponse: MessageFns<ListGenerationsResponse> = {
+  encode(message: ListGenerationsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.generations) {
+      Generation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGenerationsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGenerationsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generations.push(Generation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGenerationsResponse>): ListGenerationsResponse {
+    return ListGenerationsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListGenerationsResponse>): ListGenerationsResponse {
+    const message = createBaseListGenerationsResponse();
+    message.generations = object.generations?.map((e) => Generation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGeneration(): Generation {
+  return { generationId: "", createdAt: undefined, memoryBytes: 0, diskBytes: 0 };
+}
+
+export const Generation: MessageFns<Generation> = {
+  encode(message: Generation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generationId !== "") {
+      writer.uint32(10).string(message.generationId);
+    }
+    if (message.createdAt !== undefined) {
+      Timestamp.encode(message.createdAt, writer.uint32(18).fork()).join();
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(25).double(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(33).double(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Generation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGeneration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.createdAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.memoryBytes = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.diskBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Generation>): Generation {
+    return Generation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Generation>): Generation {
+    const message = createBaseGeneration();
+    message.generationId = object.generationId ?? "";
+    message.createdAt = (object.createdAt !== undefined && object.createdAt !== null)
+      ? Timestamp.fromPartial(object.createdAt)
+      : undefined;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseVerifyGenerationRequest(): VerifyGenerationRequest {
+  return { sandboxId: "" };
+}
+
+export const VerifyGenerationRequest: MessageFns<VerifyGenerationRequest> = {
+  encode(message: VerifyGenerationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyGenerationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyGenerationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyGenerationRequest>): VerifyGenerationRequest {
+    return VerifyGenerationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyGenerationRequest>): VerifyGenerationRequest {
+    const message = createBaseVerifyGenerationRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseVerifyGenerationResponse(): VerifyGenerationResponse {
+  return { generationId: "", verifiedBytes: 0 };
+}
+
+export const VerifyGenerationResponse: MessageFns<VerifyGenerationResponse> = {
+  encode(message: VerifyGenerationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generationId !== "") {
+      writer.uint32(10).string(message.generationId);
+    }
+    if (message.verifiedBytes !== 0) {
+      writer.uint32(17).double(message.verifiedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyGenerationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyGenerationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.verifiedBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyGenerationResponse>): VerifyGenerationResponse {
+    return VerifyGenerationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyGenerationResponse>): VerifyGenerationResponse {
+    const message = createBaseVerifyGenerationResponse();
+    message.generationId = object.generationId ?? "";
+    message.verifiedBytes = object.verifiedBytes ?? 0;
+    return message;
+  },
+};
+
 function createBaseSandbox(): Sandbox {
   return {
     sandboxId: "",
@@ -732,6 +1847,8 @@ function createBaseSandbox(): Sandbox {
     startedAt: undefined,
     lastActiveAt: undefined,
     hostId: "",
+    onTimeout: 0,
+    pausedAt: undefined,
   };
 }
 
@@ -778,6 +1895,12 @@ export const Sandbox: MessageFns<Sandbox> = {
     }
     if (message.hostId !== "") {
       writer.uint32(114).string(message.hostId);
+    }
+    if (message.onTimeout !== 0) {
+      writer.uint32(120).int32(message.onTimeout);
+    }
+    if (message.pausedAt !== undefined) {
+      Timestamp.encode(message.pausedAt, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -910,6 +2033,22 @@ export const Sandbox: MessageFns<Sandbox> = {
             message.hostId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.onTimeout = reader.int32() as any;
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.pausedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -955,6 +2094,10 @@ export const Sandbox: MessageFns<Sandbox> = {
       ? Timestamp.fromPartial(object.lastActiveAt)
       : undefined;
     message.hostId = object.hostId ?? "";
+    message.onTimeout = object.onTimeout ?? 0;
+    message.pausedAt = (object.pausedAt !== undefined && object.pausedAt !== null)
+      ? Timestamp.fromPartial(object.pausedAt)
+      : undefined;
     return message;
   },
 };
@@ -1027,8 +2170,8 @@ export const Sandbox_MetadataEntry: MessageFns<Sandbox_MetadataEntry> = {
 };
 
 /**
- * SandboxService creates, shows and deletes sandboxes. A sandbox is one
- * microVM with its own kernel, disk and network.
+ * SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+ * is one microVM with its own kernel, disk and network.
  */
 export type SandboxServiceService = typeof SandboxServiceService;
 export const SandboxServiceService = {
@@ -1083,6 +2226,84 @@ export const SandboxServiceService = {
     responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
     responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
   },
+  /**
+   * PauseSandbox freezes memory and disk, keeps them, and gives everything else
+   * back to the host. A paused sandbox is paused already: no error.
+   */
+  pauseSandbox: {
+    path: "/wrenn.v1.SandboxService/PauseSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PauseSandboxRequest): Buffer => Buffer.from(PauseSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PauseSandboxRequest => PauseSandboxRequest.decode(value),
+    responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
+  },
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when it takes
+   * commands. Of several calls one microVM results; all get it.
+   */
+  resumeSandbox: {
+    path: "/wrenn.v1.SandboxService/ResumeSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeSandboxRequest): Buffer => Buffer.from(ResumeSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeSandboxRequest => ResumeSandboxRequest.decode(value),
+    responseSerialize: (value: ResumeSandboxResponse): Buffer =>
+      Buffer.from(ResumeSandboxResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeSandboxResponse => ResumeSandboxResponse.decode(value),
+  },
+  /** SetSandboxTimeout changes the inactivity timeout and starts it anew. */
+  setSandboxTimeout: {
+    path: "/wrenn.v1.SandboxService/SetSandboxTimeout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetSandboxTimeoutRequest): Buffer =>
+      Buffer.from(SetSandboxTimeoutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetSandboxTimeoutRequest => SetSandboxTimeoutRequest.decode(value),
+    responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
+  },
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox. All copies begin
+   * with its memory and disk of one instant; the sandbox itself goes on.
+   */
+  forkSandbox: {
+    path: "/wrenn.v1.SandboxService/ForkSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ForkSandboxRequest): Buffer => Buffer.from(ForkSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ForkSandboxRequest => ForkSandboxRequest.decode(value),
+    responseSerialize: (value: ForkSandboxResponse): Buffer => Buffer.from(ForkSandboxResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ForkSandboxResponse => ForkSandboxResponse.decode(value),
+  },
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations: {
+    path: "/wrenn.v1.SandboxService/ListGenerations" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListGenerationsRequest): Buffer =>
+      Buffer.from(ListGenerationsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListGenerationsRequest => ListGenerationsRequest.decode(value),
+    responseSerialize: (value: ListGenerationsResponse): Buffer =>
+      Buffer.from(ListGenerationsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListGenerationsResponse => ListGenerationsResponse.decode(value),
+  },
+  /**
+   * VerifyGeneration reads the newest generation of a sandbox and compares it
+   * with its checksums. What is damaged is DATA_LOSS, and the error names it.
+   */
+  verifyGeneration: {
+    path: "/wrenn.v1.SandboxService/VerifyGeneration" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VerifyGenerationRequest): Buffer =>
+      Buffer.from(VerifyGenerationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyGenerationRequest => VerifyGenerationRequest.decode(value),
+    responseSerialize: (value: VerifyGenerationResponse): Buffer =>
+      Buffer.from(VerifyGenerationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyGenerationResponse => VerifyGenerationResponse.decode(value),
+  },
 } as const;
 
 export interface SandboxServiceServer extends UntypedServiceImplementation {
@@ -1096,6 +2317,30 @@ export interface SandboxServiceServer extends UntypedServiceImplementation {
   deleteSandbox: handleUnaryCall<DeleteSandboxRequest, Empty>;
   /** PingSandbox counts as activity: it starts the inactivity timeout anew. */
   pingSandbox: handleUnaryCall<PingSandboxRequest, Sandbox>;
+  /**
+   * PauseSandbox freezes memory and disk, keeps them, and gives everything else
+   * back to the host. A paused sandbox is paused already: no error.
+   */
+  pauseSandbox: handleUnaryCall<PauseSandboxRequest, Sandbox>;
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when it takes
+   * commands. Of several calls one microVM results; all get it.
+   */
+  resumeSandbox: handleUnaryCall<ResumeSandboxRequest, ResumeSandboxResponse>;
+  /** SetSandboxTimeout changes the inactivity timeout and starts it anew. */
+  setSandboxTimeout: handleUnaryCall<SetSandboxTimeoutRequest, Sandbox>;
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox. All copies begin
+   * with its memory and disk of one instant; the sandbox itself goes on.
+   */
+  forkSandbox: handleUnaryCall<ForkSandboxRequest, ForkSandboxResponse>;
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations: handleUnaryCall<ListGenerationsRequest, ListGenerationsResponse>;
+  /**
+   * VerifyGeneration reads the newest generation of a sandbox and compares it
+   * with its checksums. What is damaged is DATA_LOSS, and the error names it.
+   */
+  verifyGeneration: handleUnaryCall<VerifyGenerationRequest, VerifyGenerationResponse>;
 }
 
 export interface SandboxServiceClient extends Client {
@@ -1178,6 +2423,114 @@ export interface SandboxServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * PauseSandbox freezes memory and disk, keeps them, and gives everything else
+   * back to the host. A paused sandbox is paused already: no error.
+   */
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when it takes
+   * commands. Of several calls one microVM results; all get it.
+   */
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  /** SetSandboxTimeout changes the inactivity timeout and starts it anew. */
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox. All copies begin
+   * with its memory and disk of one instant; the sandbox itself goes on.
+   */
+  forkSandbox(
+    request: ForkSandboxRequest,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  forkSandbox(
+    request: ForkSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  forkSandbox(
+    request: ForkSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations(
+    request: ListGenerationsRequest,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  listGenerations(
+    request: ListGenerationsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  listGenerations(
+    request: ListGenerationsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * VerifyGeneration reads the newest generation of a sandbox and compares it
+   * with its checksums. What is damaged is DATA_LOSS, and the error names it.
+   */
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
+  ): ClientUnaryCall;
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
+  ): ClientUnaryCall;
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -70,6 +70,31 @@ export interface PostInitResponse_Step {
   error: string;
 }
 
+/** PostRestoreRequest holds what has changed while the guest stood still. */
+export interface PostRestoreRequest {
+  /**
+   * What the guest is from now on; its token replaces the one in force. An
+   * absent `env` keeps the variables: see `keep_env`.
+   */
+  identity:
+    | PostInitRequest
+    | undefined;
+  /** Whether the environment variables stay as they are. */
+  keepEnv: boolean;
+  /** Random bytes for the kernel's generator, at least 32. */
+  entropy: Buffer;
+  /** Whether the guest is a copy, which must not be taken for the original. */
+  clone: boolean;
+  /** Machine id of a copy: 32 hexadecimal digits. */
+  machineId: string;
+}
+
+/** PostRestoreResponse reports each step. */
+export interface PostRestoreResponse {
+  /** The steps, in order. */
+  steps: PostInitResponse_Step[];
+}
+
 function createBaseGetHealthRequest(): GetHealthRequest {
   return {};
 }
@@ -500,6 +525,166 @@ export const PostInitResponse_Step: MessageFns<PostInitResponse_Step> = {
   },
 };
 
+function createBasePostRestoreRequest(): PostRestoreRequest {
+  return { identity: undefined, keepEnv: false, entropy: Buffer.alloc(0), clone: false, machineId: "" };
+}
+
+export const PostRestoreRequest: MessageFns<PostRestoreRequest> = {
+  encode(message: PostRestoreRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== undefined) {
+      PostInitRequest.encode(message.identity, writer.uint32(10).fork()).join();
+    }
+    if (message.keepEnv !== false) {
+      writer.uint32(16).bool(message.keepEnv);
+    }
+    if (message.entropy.length !== 0) {
+      writer.uint32(26).bytes(message.entropy);
+    }
+    if (message.clone !== false) {
+      writer.uint32(32).bool(message.clone);
+    }
+    if (message.machineId !== "") {
+      writer.uint32(42).string(message.machineId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostRestoreRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostRestoreRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identity = PostInitRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepEnv = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.entropy = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.clone = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.machineId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PostRestoreRequest>): PostRestoreRequest {
+    return PostRestoreRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PostRestoreRequest>): PostRestoreRequest {
+    const message = createBasePostRestoreRequest();
+    message.identity = (object.identity !== undefined && object.identity !== null)
+      ? PostInitRequest.fromPartial(object.identity)
+      : undefined;
+    message.keepEnv = object.keepEnv ?? false;
+    message.entropy = object.entropy ?? Buffer.alloc(0);
+    message.clone = object.clone ?? false;
+    message.machineId = object.machineId ?? "";
+    return message;
+  },
+};
+
+function createBasePostRestoreResponse(): PostRestoreResponse {
+  return { steps: [] };
+}
+
+export const PostRestoreResponse: MessageFns<PostRestoreResponse> = {
+  encode(message: PostRestoreResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.steps) {
+      PostInitResponse_Step.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PostRestoreResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePostRestoreResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.steps.push(PostInitResponse_Step.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PostRestoreResponse>): PostRestoreResponse {
+    return PostRestoreResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PostRestoreResponse>): PostRestoreResponse {
+    const message = createBasePostRestoreResponse();
+    message.steps = object.steps?.map((e) => PostInitResponse_Step.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 /** GuestService makes the guest a sandbox. */
 export type GuestServiceService = typeof GuestServiceService;
 export const GuestServiceService = {
@@ -526,6 +711,20 @@ export const GuestServiceService = {
     responseSerialize: (value: PostInitResponse): Buffer => Buffer.from(PostInitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PostInitResponse => PostInitResponse.decode(value),
   },
+  /**
+   * PostRestore makes a guest that was restored from a snapshot a sandbox again:
+   * clock, randomness, identity, and then all of PostInit. It needs the token
+   * that was in force when the snapshot was taken, if there was one.
+   */
+  postRestore: {
+    path: "/wrenn.envd.v1.GuestService/PostRestore" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PostRestoreRequest): Buffer => Buffer.from(PostRestoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PostRestoreRequest => PostRestoreRequest.decode(value),
+    responseSerialize: (value: PostRestoreResponse): Buffer => Buffer.from(PostRestoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PostRestoreResponse => PostRestoreResponse.decode(value),
+  },
 } as const;
 
 export interface GuestServiceServer extends UntypedServiceImplementation {
@@ -536,6 +735,12 @@ export interface GuestServiceServer extends UntypedServiceImplementation {
    * token; a later one must carry the token that is in force, and may change it.
    */
   postInit: handleUnaryCall<PostInitRequest, PostInitResponse>;
+  /**
+   * PostRestore makes a guest that was restored from a snapshot a sandbox again:
+   * clock, randomness, identity, and then all of PostInit. It needs the token
+   * that was in force when the snapshot was taken, if there was one.
+   */
+  postRestore: handleUnaryCall<PostRestoreRequest, PostRestoreResponse>;
 }
 
 export interface GuestServiceClient extends Client {
@@ -573,6 +778,26 @@ export interface GuestServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PostInitResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * PostRestore makes a guest that was restored from a snapshot a sandbox again:
+   * clock, randomness, identity, and then all of PostInit. It needs the token
+   * that was in force when the snapshot was taken, if there was one.
+   */
+  postRestore(
+    request: PostRestoreRequest,
+    callback: (error: ServiceError | null, response: PostRestoreResponse) => void,
+  ): ClientUnaryCall;
+  postRestore(
+    request: PostRestoreRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PostRestoreResponse) => void,
+  ): ClientUnaryCall;
+  postRestore(
+    request: PostRestoreRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PostRestoreResponse) => void,
   ): ClientUnaryCall;
 }
 

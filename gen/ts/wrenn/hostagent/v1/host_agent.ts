@@ -43,6 +43,12 @@ export enum SandboxState {
    * remembered until DestroySandbox acknowledges it.
    */
   SANDBOX_STATE_ENDED = 4,
+  /** SANDBOX_STATE_PAUSING - Being written down. */
+  SANDBOX_STATE_PAUSING = 5,
+  /** SANDBOX_STATE_PAUSED - Holds nothing but its snapshot. */
+  SANDBOX_STATE_PAUSED = 6,
+  /** SANDBOX_STATE_RESUMING - Coming back. */
+  SANDBOX_STATE_RESUMING = 7,
   UNRECOGNIZED = -1,
 }
 
@@ -84,6 +90,13 @@ export interface CreateSandboxRequest {
   timeoutSec: number;
   /** Environment variables of every process. */
   env: { [key: string]: string };
+  /**
+   * Snapshot to start from instead of the template's images; vcpus and memory
+   * must be its own. `template` is then what the sandbox calls its template.
+   */
+  snapshotId: string;
+  /** Whether the inactivity timeout pauses the sandbox instead of ending it. */
+  pauseOnTimeout: boolean;
 }
 
 export interface CreateSandboxRequest_EnvEntry {
@@ -130,6 +143,155 @@ export interface PingSandboxRequest {
   sandboxId: string;
 }
 
+/** PauseSandboxRequest names the sandbox to pause. */
+export interface PauseSandboxRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Fencing number. */
+  generation: number;
+}
+
+/** ResumeSandboxRequest names the sandbox to resume. */
+export interface ResumeSandboxRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Fencing number. */
+  generation: number;
+  /** Whether the guest boots from its disk, without its memory. */
+  cold: boolean;
+}
+
+/** ResumeSandboxResponse holds the sandbox and what was done in its guest. */
+export interface ResumeSandboxResponse {
+  /** The sandbox. */
+  sandbox:
+    | Sandbox
+    | undefined;
+  /** The steps of the guest's return, in order; empty when it was running already. */
+  steps: RestoreStep[];
+}
+
+/** RestoreStep is one part of a guest's return to life. */
+export interface RestoreStep {
+  /** Name, such as `wall_clock`. */
+  name: string;
+  /** Milliseconds that it took. */
+  durationMs: number;
+}
+
+/** SetSandboxTimeoutRequest says how long a sandbox may be unused. */
+export interface SetSandboxTimeoutRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Seconds; 0 means for ever. */
+  timeoutSec: number;
+  /** Whether the timeout pauses the sandbox instead of ending it. */
+  pauseOnTimeout: boolean;
+}
+
+/** CreateSnapshotRequest says what to freeze. */
+export interface CreateSnapshotRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Id of the snapshot, chosen by the control plane; a repeated call returns what there is. */
+  snapshotId: string;
+  /** Name that its owner gave it; it names nothing here. */
+  name: string;
+}
+
+/** Snapshot is a frozen sandbox. */
+export interface Snapshot {
+  /** Id of the snapshot. */
+  snapshotId: string;
+  /** Virtual CPUs. */
+  vcpus: number;
+  /** Memory in MiB. */
+  memoryMb: number;
+  /** Bytes that its memory, disk layers and device state take on the host's disk. */
+  sizeBytes: number;
+}
+
+/** DeleteSnapshotRequest names the snapshot to give up. */
+export interface DeleteSnapshotRequest {
+  /** Id of the snapshot. */
+  snapshotId: string;
+}
+
+/** ForkSandboxRequest says which copies to start. */
+export interface ForkSandboxRequest {
+  /** Id of the sandbox to copy. */
+  sandboxId: string;
+  /** Ids of the copies, chosen by the control plane. */
+  childIds: string[];
+}
+
+/** ForkSandboxResponse tells what became of each copy, in the order of the request. */
+export interface ForkSandboxResponse {
+  /** The results. */
+  results: ForkResult[];
+}
+
+/** ForkResult is one copy, or why there is none. */
+export interface ForkResult {
+  /** What came of it. */
+  result:
+    | //
+    /** The copy, running. */
+    { $case: "sandbox"; value: Sandbox }
+    | //
+    /** Why it could not be started. */
+    { $case: "error"; value: ForkError }
+    | undefined;
+}
+
+/** ForkError says why a copy could not be started. */
+export interface ForkError {
+  /** Number of the gRPC status code. */
+  code: number;
+  /** Cause. */
+  reason: ErrorReason;
+}
+
+/** ListGenerationsRequest names the sandbox. */
+export interface ListGenerationsRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** ListGenerationsResponse holds the generations, oldest first. */
+export interface ListGenerationsResponse {
+  /** The generations. */
+  generations: Generation[];
+}
+
+/** Generation is memory and disk of a sandbox at one instant. */
+export interface Generation {
+  /** Id of the generation. */
+  generationId: string;
+  /** When it was sealed. */
+  createdAt:
+    | Timestamp
+    | undefined;
+  /** Bytes that its memory takes on the host's disk. */
+  memoryBytes: number;
+  /** Bytes that its disk layer takes on the host's disk. */
+  diskBytes: number;
+}
+
+/** VerifyGenerationRequest names the sandbox whose newest generation is read. */
+export interface VerifyGenerationRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** VerifyGenerationResponse says what was found right. */
+export interface VerifyGenerationResponse {
+  /** Id of the generation. */
+  generationId: string;
+  /** Bytes that were read and compared. */
+  verifiedBytes: number;
+}
+
 /** Sandbox is one microVM on this host. */
 export interface Sandbox {
   /** Id of the sandbox. */
@@ -162,8 +324,18 @@ export interface Sandbox {
   lastActiveAt:
     | Timestamp
     | undefined;
-  /** Fencing number of the command that made it. */
+  /** Fencing number of the newest command. */
   generation: number;
+  /** Whether the inactivity timeout pauses it instead of ending it. */
+  pauseOnTimeout: boolean;
+  /** When it was paused; absent unless it is. */
+  pausedAt:
+    | Timestamp
+    | undefined;
+  /** Why it was paused without being asked to. */
+  pauseReason: ErrorReason;
+  /** Whether the guest stands still because the host's disk is full. */
+  diskFull: boolean;
 }
 
 /** ExecRequest says what to run. */
@@ -414,7 +586,17 @@ export const Host: MessageFns<Host> = {
 };
 
 function createBaseCreateSandboxRequest(): CreateSandboxRequest {
-  return { sandboxId: "", generation: 0, template: "", vcpus: 0, memoryMb: 0, timeoutSec: 0, env: {} };
+  return {
+    sandboxId: "",
+    generation: 0,
+    template: "",
+    vcpus: 0,
+    memoryMb: 0,
+    timeoutSec: 0,
+    env: {},
+    snapshotId: "",
+    pauseOnTimeout: false,
+  };
 }
 
 export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
@@ -440,6 +622,12 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
     globalThis.Object.entries(message.env).forEach(([key, value]: [string, string]) => {
       CreateSandboxRequest_EnvEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
     });
+    if (message.snapshotId !== "") {
+      writer.uint32(66).string(message.snapshotId);
+    }
+    if (message.pauseOnTimeout !== false) {
+      writer.uint32(72).bool(message.pauseOnTimeout);
+    }
     return writer;
   },
 
@@ -515,6 +703,22 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
             }
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.snapshotId = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.pauseOnTimeout = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -547,6 +751,8 @@ export const CreateSandboxRequest: MessageFns<CreateSandboxRequest> = {
       },
       {},
     );
+    message.snapshotId = object.snapshotId ?? "";
+    message.pauseOnTimeout = object.pauseOnTimeout ?? false;
     return message;
   },
 };
@@ -948,6 +1154,1187 @@ export const PingSandboxRequest: MessageFns<PingSandboxRequest> = {
   },
 };
 
+function createBasePauseSandboxRequest(): PauseSandboxRequest {
+  return { sandboxId: "", generation: 0 };
+}
+
+export const PauseSandboxRequest: MessageFns<PauseSandboxRequest> = {
+  encode(message: PauseSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).uint32(message.generation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PauseSandboxRequest>): PauseSandboxRequest {
+    return PauseSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PauseSandboxRequest>): PauseSandboxRequest {
+    const message = createBasePauseSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.generation = object.generation ?? 0;
+    return message;
+  },
+};
+
+function createBaseResumeSandboxRequest(): ResumeSandboxRequest {
+  return { sandboxId: "", generation: 0, cold: false };
+}
+
+export const ResumeSandboxRequest: MessageFns<ResumeSandboxRequest> = {
+  encode(message: ResumeSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).uint32(message.generation);
+    }
+    if (message.cold !== false) {
+      writer.uint32(24).bool(message.cold);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cold = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeSandboxRequest>): ResumeSandboxRequest {
+    return ResumeSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeSandboxRequest>): ResumeSandboxRequest {
+    const message = createBaseResumeSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.generation = object.generation ?? 0;
+    message.cold = object.cold ?? false;
+    return message;
+  },
+};
+
+function createBaseResumeSandboxResponse(): ResumeSandboxResponse {
+  return { sandbox: undefined, steps: [] };
+}
+
+export const ResumeSandboxResponse: MessageFns<ResumeSandboxResponse> = {
+  encode(message: ResumeSandboxResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandbox !== undefined) {
+      Sandbox.encode(message.sandbox, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.steps) {
+      RestoreStep.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeSandboxResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeSandboxResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandbox = Sandbox.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.steps.push(RestoreStep.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResumeSandboxResponse>): ResumeSandboxResponse {
+    return ResumeSandboxResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeSandboxResponse>): ResumeSandboxResponse {
+    const message = createBaseResumeSandboxResponse();
+    message.sandbox = (object.sandbox !== undefined && object.sandbox !== null)
+      ? Sandbox.fromPartial(object.sandbox)
+      : undefined;
+    message.steps = object.steps?.map((e) => RestoreStep.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRestoreStep(): RestoreStep {
+  return { name: "", durationMs: 0 };
+}
+
+export const RestoreStep: MessageFns<RestoreStep> = {
+  encode(message: RestoreStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(17).double(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestoreStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestoreStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.durationMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RestoreStep>): RestoreStep {
+    return RestoreStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RestoreStep>): RestoreStep {
+    const message = createBaseRestoreStep();
+    message.name = object.name ?? "";
+    message.durationMs = object.durationMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetSandboxTimeoutRequest(): SetSandboxTimeoutRequest {
+  return { sandboxId: "", timeoutSec: 0, pauseOnTimeout: false };
+}
+
+export const SetSandboxTimeoutRequest: MessageFns<SetSandboxTimeoutRequest> = {
+  encode(message: SetSandboxTimeoutRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.timeoutSec !== 0) {
+      writer.uint32(16).int32(message.timeoutSec);
+    }
+    if (message.pauseOnTimeout !== false) {
+      writer.uint32(24).bool(message.pauseOnTimeout);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetSandboxTimeoutRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetSandboxTimeoutRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.timeoutSec = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pauseOnTimeout = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetSandboxTimeoutRequest>): SetSandboxTimeoutRequest {
+    return SetSandboxTimeoutRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetSandboxTimeoutRequest>): SetSandboxTimeoutRequest {
+    const message = createBaseSetSandboxTimeoutRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.timeoutSec = object.timeoutSec ?? 0;
+    message.pauseOnTimeout = object.pauseOnTimeout ?? false;
+    return message;
+  },
+};
+
+function createBaseCreateSnapshotRequest(): CreateSnapshotRequest {
+  return { sandboxId: "", snapshotId: "", name: "" };
+}
+
+export const CreateSnapshotRequest: MessageFns<CreateSnapshotRequest> = {
+  encode(message: CreateSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.snapshotId !== "") {
+      writer.uint32(18).string(message.snapshotId);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateSnapshotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateSnapshotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.snapshotId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateSnapshotRequest>): CreateSnapshotRequest {
+    return CreateSnapshotRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateSnapshotRequest>): CreateSnapshotRequest {
+    const message = createBaseCreateSnapshotRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.snapshotId = object.snapshotId ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseSnapshot(): Snapshot {
+  return { snapshotId: "", vcpus: 0, memoryMb: 0, sizeBytes: 0 };
+}
+
+export const Snapshot: MessageFns<Snapshot> = {
+  encode(message: Snapshot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.snapshotId !== "") {
+      writer.uint32(10).string(message.snapshotId);
+    }
+    if (message.vcpus !== 0) {
+      writer.uint32(16).int32(message.vcpus);
+    }
+    if (message.memoryMb !== 0) {
+      writer.uint32(24).int32(message.memoryMb);
+    }
+    if (message.sizeBytes !== 0) {
+      writer.uint32(33).double(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Snapshot {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshot();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.snapshotId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.vcpus = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryMb = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.sizeBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Snapshot>): Snapshot {
+    return Snapshot.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Snapshot>): Snapshot {
+    const message = createBaseSnapshot();
+    message.snapshotId = object.snapshotId ?? "";
+    message.vcpus = object.vcpus ?? 0;
+    message.memoryMb = object.memoryMb ?? 0;
+    message.sizeBytes = object.sizeBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeleteSnapshotRequest(): DeleteSnapshotRequest {
+  return { snapshotId: "" };
+}
+
+export const DeleteSnapshotRequest: MessageFns<DeleteSnapshotRequest> = {
+  encode(message: DeleteSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.snapshotId !== "") {
+      writer.uint32(10).string(message.snapshotId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteSnapshotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteSnapshotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.snapshotId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteSnapshotRequest>): DeleteSnapshotRequest {
+    return DeleteSnapshotRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteSnapshotRequest>): DeleteSnapshotRequest {
+    const message = createBaseDeleteSnapshotRequest();
+    message.snapshotId = object.snapshotId ?? "";
+    return message;
+  },
+};
+
+function createBaseForkSandboxRequest(): ForkSandboxRequest {
+  return { sandboxId: "", childIds: [] };
+}
+
+export const ForkSandboxRequest: MessageFns<ForkSandboxRequest> = {
+  encode(message: ForkSandboxRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    for (const v of message.childIds) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkSandboxRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkSandboxRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.childIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkSandboxRequest>): ForkSandboxRequest {
+    return ForkSandboxRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkSandboxRequest>): ForkSandboxRequest {
+    const message = createBaseForkSandboxRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.childIds = object.childIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseForkSandboxResponse(): ForkSandboxResponse {
+  return { results: [] };
+}
+
+export const ForkSandboxResponse: MessageFns<ForkSandboxResponse> = {
+  encode(message: ForkSandboxResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      ForkResult.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkSandboxResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkSandboxResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(ForkResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkSandboxResponse>): ForkSandboxResponse {
+    return ForkSandboxResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkSandboxResponse>): ForkSandboxResponse {
+    const message = createBaseForkSandboxResponse();
+    message.results = object.results?.map((e) => ForkResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseForkResult(): ForkResult {
+  return { result: undefined };
+}
+
+export const ForkResult: MessageFns<ForkResult> = {
+  encode(message: ForkResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.result?.$case) {
+      case "sandbox":
+        Sandbox.encode(message.result.value, writer.uint32(10).fork()).join();
+        break;
+      case "error":
+        ForkError.encode(message.result.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.result = { $case: "sandbox", value: Sandbox.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = { $case: "error", value: ForkError.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkResult>): ForkResult {
+    return ForkResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkResult>): ForkResult {
+    const message = createBaseForkResult();
+    switch (object.result?.$case) {
+      case "sandbox": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "sandbox", value: Sandbox.fromPartial(object.result.value) };
+        }
+        break;
+      }
+      case "error": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "error", value: ForkError.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseForkError(): ForkError {
+  return { code: 0, reason: 0 };
+}
+
+export const ForkError: MessageFns<ForkError> = {
+  encode(message: ForkError, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== 0) {
+      writer.uint32(8).int32(message.code);
+    }
+    if (message.reason !== 0) {
+      writer.uint32(16).int32(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkError {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkError();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.code = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkError>): ForkError {
+    return ForkError.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkError>): ForkError {
+    const message = createBaseForkError();
+    message.code = object.code ?? 0;
+    message.reason = object.reason ?? 0;
+    return message;
+  },
+};
+
+function createBaseListGenerationsRequest(): ListGenerationsRequest {
+  return { sandboxId: "" };
+}
+
+export const ListGenerationsRequest: MessageFns<ListGenerationsRequest> = {
+  encode(message: ListGenerationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGenerationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGenerationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGenerationsRequest>): ListGenerationsRequest {
+    return ListGenerationsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListGenerationsRequest>): ListGenerationsRequest {
+    const message = createBaseListGenerationsRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseListGenerationsResponse(): ListGenerationsResponse {
+  return { generations: [] };
+}
+
+export const ListGenerationsResponse: MessageFns<ListGenerationsResponse> = {
+  encode(message: ListGenerationsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.generations) {
+      Generation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGenerationsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGenerationsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generations.push(Generation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGenerationsResponse>): ListGenerationsResponse {
+    return ListGenerationsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListGenerationsResponse>): ListGenerationsResponse {
+    const message = createBaseListGenerationsResponse();
+    message.generations = object.generations?.map((e) => Generation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGeneration(): Generation {
+  return { generationId: "", createdAt: undefined, memoryBytes: 0, diskBytes: 0 };
+}
+
+export const Generation: MessageFns<Generation> = {
+  encode(message: Generation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generationId !== "") {
+      writer.uint32(10).string(message.generationId);
+    }
+    if (message.createdAt !== undefined) {
+      Timestamp.encode(message.createdAt, writer.uint32(18).fork()).join();
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(25).double(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(33).double(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Generation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGeneration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.createdAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.memoryBytes = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.diskBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Generation>): Generation {
+    return Generation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Generation>): Generation {
+    const message = createBaseGeneration();
+    message.generationId = object.generationId ?? "";
+    message.createdAt = (object.createdAt !== undefined && object.createdAt !== null)
+      ? Timestamp.fromPartial(object.createdAt)
+      : undefined;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseVerifyGenerationRequest(): VerifyGenerationRequest {
+  return { sandboxId: "" };
+}
+
+export const VerifyGenerationRequest: MessageFns<VerifyGenerationRequest> = {
+  encode(message: VerifyGenerationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyGenerationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyGenerationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyGenerationRequest>): VerifyGenerationRequest {
+    return VerifyGenerationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyGenerationRequest>): VerifyGenerationRequest {
+    const message = createBaseVerifyGenerationRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseVerifyGenerationResponse(): VerifyGenerationResponse {
+  return { generationId: "", verifiedBytes: 0 };
+}
+
+export const VerifyGenerationResponse: MessageFns<VerifyGenerationResponse> = {
+  encode(message: VerifyGenerationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generationId !== "") {
+      writer.uint32(10).string(message.generationId);
+    }
+    if (message.verifiedBytes !== 0) {
+      writer.uint32(17).double(message.verifiedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyGenerationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyGenerationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.generationId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.verifiedBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyGenerationResponse>): VerifyGenerationResponse {
+    return VerifyGenerationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyGenerationResponse>): VerifyGenerationResponse {
+    const message = createBaseVerifyGenerationResponse();
+    message.generationId = object.generationId ?? "";
+    message.verifiedBytes = object.verifiedBytes ?? 0;
+    return message;
+  },
+};
+
 function createBaseSandbox(): Sandbox {
   return {
     sandboxId: "",
@@ -963,6 +2350,10 @@ function createBaseSandbox(): Sandbox {
     startedAt: undefined,
     lastActiveAt: undefined,
     generation: 0,
+    pauseOnTimeout: false,
+    pausedAt: undefined,
+    pauseReason: 0,
+    diskFull: false,
   };
 }
 
@@ -1006,6 +2397,18 @@ export const Sandbox: MessageFns<Sandbox> = {
     }
     if (message.generation !== 0) {
       writer.uint32(104).uint32(message.generation);
+    }
+    if (message.pauseOnTimeout !== false) {
+      writer.uint32(112).bool(message.pauseOnTimeout);
+    }
+    if (message.pausedAt !== undefined) {
+      Timestamp.encode(message.pausedAt, writer.uint32(122).fork()).join();
+    }
+    if (message.pauseReason !== 0) {
+      writer.uint32(128).int32(message.pauseReason);
+    }
+    if (message.diskFull !== false) {
+      writer.uint32(136).bool(message.diskFull);
     }
     return writer;
   },
@@ -1127,6 +2530,38 @@ export const Sandbox: MessageFns<Sandbox> = {
             message.generation = reader.uint32();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.pauseOnTimeout = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.pausedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.pauseReason = reader.int32() as any;
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.diskFull = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1163,6 +2598,12 @@ export const Sandbox: MessageFns<Sandbox> = {
       ? Timestamp.fromPartial(object.lastActiveAt)
       : undefined;
     message.generation = object.generation ?? 0;
+    message.pauseOnTimeout = object.pauseOnTimeout ?? false;
+    message.pausedAt = (object.pausedAt !== undefined && object.pausedAt !== null)
+      ? Timestamp.fromPartial(object.pausedAt)
+      : undefined;
+    message.pauseReason = object.pauseReason ?? 0;
+    message.diskFull = object.diskFull ?? false;
     return message;
   },
 };
@@ -1874,6 +3315,106 @@ export const HostAgentServiceService = {
     responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
     responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
   },
+  /**
+   * PauseSandbox freezes a sandbox, keeps memory and disk, and frees the rest.
+   * A paused sandbox is no error.
+   */
+  pauseSandbox: {
+    path: "/wrenn.hostagent.v1.HostAgentService/PauseSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PauseSandboxRequest): Buffer => Buffer.from(PauseSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PauseSandboxRequest => PauseSandboxRequest.decode(value),
+    responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
+  },
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when its guest
+   * daemon is ready. A running sandbox is no error.
+   */
+  resumeSandbox: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ResumeSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeSandboxRequest): Buffer => Buffer.from(ResumeSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeSandboxRequest => ResumeSandboxRequest.decode(value),
+    responseSerialize: (value: ResumeSandboxResponse): Buffer =>
+      Buffer.from(ResumeSandboxResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeSandboxResponse => ResumeSandboxResponse.decode(value),
+  },
+  /** SetSandboxTimeout changes the inactivity timeout of a running or paused sandbox. */
+  setSandboxTimeout: {
+    path: "/wrenn.hostagent.v1.HostAgentService/SetSandboxTimeout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetSandboxTimeoutRequest): Buffer =>
+      Buffer.from(SetSandboxTimeoutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetSandboxTimeoutRequest => SetSandboxTimeoutRequest.decode(value),
+    responseSerialize: (value: Sandbox): Buffer => Buffer.from(Sandbox.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Sandbox => Sandbox.decode(value),
+  },
+  /**
+   * CreateSnapshot freezes a running or paused sandbox and keeps that under a
+   * snapshot id. A running one goes on.
+   */
+  createSnapshot: {
+    path: "/wrenn.hostagent.v1.HostAgentService/CreateSnapshot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateSnapshotRequest): Buffer =>
+      Buffer.from(CreateSnapshotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateSnapshotRequest => CreateSnapshotRequest.decode(value),
+    responseSerialize: (value: Snapshot): Buffer => Buffer.from(Snapshot.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Snapshot => Snapshot.decode(value),
+  },
+  /** DeleteSnapshot gives a snapshot up. Unknown ids are no error. */
+  deleteSnapshot: {
+    path: "/wrenn.hostagent.v1.HostAgentService/DeleteSnapshot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteSnapshotRequest): Buffer =>
+      Buffer.from(DeleteSnapshotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteSnapshotRequest => DeleteSnapshotRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox; it tells for each
+   * one what became of it.
+   */
+  forkSandbox: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ForkSandbox" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ForkSandboxRequest): Buffer => Buffer.from(ForkSandboxRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ForkSandboxRequest => ForkSandboxRequest.decode(value),
+    responseSerialize: (value: ForkSandboxResponse): Buffer => Buffer.from(ForkSandboxResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ForkSandboxResponse => ForkSandboxResponse.decode(value),
+  },
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ListGenerations" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListGenerationsRequest): Buffer =>
+      Buffer.from(ListGenerationsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListGenerationsRequest => ListGenerationsRequest.decode(value),
+    responseSerialize: (value: ListGenerationsResponse): Buffer =>
+      Buffer.from(ListGenerationsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListGenerationsResponse => ListGenerationsResponse.decode(value),
+  },
+  /** VerifyGeneration compares the newest generation of a sandbox with its checksums. */
+  verifyGeneration: {
+    path: "/wrenn.hostagent.v1.HostAgentService/VerifyGeneration" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VerifyGenerationRequest): Buffer =>
+      Buffer.from(VerifyGenerationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyGenerationRequest => VerifyGenerationRequest.decode(value),
+    responseSerialize: (value: VerifyGenerationResponse): Buffer =>
+      Buffer.from(VerifyGenerationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyGenerationResponse => VerifyGenerationResponse.decode(value),
+  },
   /** Exec runs a program to its end. */
   exec: {
     path: "/wrenn.hostagent.v1.HostAgentService/Exec" as const,
@@ -1928,6 +3469,34 @@ export interface HostAgentServiceServer extends UntypedServiceImplementation {
   watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
   /** PingSandbox starts a sandbox's inactivity timeout anew. */
   pingSandbox: handleUnaryCall<PingSandboxRequest, Sandbox>;
+  /**
+   * PauseSandbox freezes a sandbox, keeps memory and disk, and frees the rest.
+   * A paused sandbox is no error.
+   */
+  pauseSandbox: handleUnaryCall<PauseSandboxRequest, Sandbox>;
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when its guest
+   * daemon is ready. A running sandbox is no error.
+   */
+  resumeSandbox: handleUnaryCall<ResumeSandboxRequest, ResumeSandboxResponse>;
+  /** SetSandboxTimeout changes the inactivity timeout of a running or paused sandbox. */
+  setSandboxTimeout: handleUnaryCall<SetSandboxTimeoutRequest, Sandbox>;
+  /**
+   * CreateSnapshot freezes a running or paused sandbox and keeps that under a
+   * snapshot id. A running one goes on.
+   */
+  createSnapshot: handleUnaryCall<CreateSnapshotRequest, Snapshot>;
+  /** DeleteSnapshot gives a snapshot up. Unknown ids are no error. */
+  deleteSnapshot: handleUnaryCall<DeleteSnapshotRequest, Empty>;
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox; it tells for each
+   * one what became of it.
+   */
+  forkSandbox: handleUnaryCall<ForkSandboxRequest, ForkSandboxResponse>;
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations: handleUnaryCall<ListGenerationsRequest, ListGenerationsResponse>;
+  /** VerifyGeneration compares the newest generation of a sandbox with its checksums. */
+  verifyGeneration: handleUnaryCall<VerifyGenerationRequest, VerifyGenerationResponse>;
   /** Exec runs a program to its end. */
   exec: handleUnaryCall<ExecRequest, ExecResponse>;
   /** WriteFile writes a whole file. */
@@ -2032,6 +3601,146 @@ export interface HostAgentServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * PauseSandbox freezes a sandbox, keeps memory and disk, and frees the rest.
+   * A paused sandbox is no error.
+   */
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  pauseSandbox(
+    request: PauseSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * ResumeSandbox brings a paused sandbox back and answers when its guest
+   * daemon is ready. A running sandbox is no error.
+   */
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  resumeSandbox(
+    request: ResumeSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeSandboxResponse) => void,
+  ): ClientUnaryCall;
+  /** SetSandboxTimeout changes the inactivity timeout of a running or paused sandbox. */
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  setSandboxTimeout(
+    request: SetSandboxTimeoutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Sandbox) => void,
+  ): ClientUnaryCall;
+  /**
+   * CreateSnapshot freezes a running or paused sandbox and keeps that under a
+   * snapshot id. A running one goes on.
+   */
+  createSnapshot(
+    request: CreateSnapshotRequest,
+    callback: (error: ServiceError | null, response: Snapshot) => void,
+  ): ClientUnaryCall;
+  createSnapshot(
+    request: CreateSnapshotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Snapshot) => void,
+  ): ClientUnaryCall;
+  createSnapshot(
+    request: CreateSnapshotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Snapshot) => void,
+  ): ClientUnaryCall;
+  /** DeleteSnapshot gives a snapshot up. Unknown ids are no error. */
+  deleteSnapshot(
+    request: DeleteSnapshotRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  deleteSnapshot(
+    request: DeleteSnapshotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  deleteSnapshot(
+    request: DeleteSnapshotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /**
+   * ForkSandbox starts copies of a running or paused sandbox; it tells for each
+   * one what became of it.
+   */
+  forkSandbox(
+    request: ForkSandboxRequest,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  forkSandbox(
+    request: ForkSandboxRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  forkSandbox(
+    request: ForkSandboxRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ForkSandboxResponse) => void,
+  ): ClientUnaryCall;
+  /** ListGenerations lists what a sandbox's memory and disk are made of, oldest first. */
+  listGenerations(
+    request: ListGenerationsRequest,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  listGenerations(
+    request: ListGenerationsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  listGenerations(
+    request: ListGenerationsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListGenerationsResponse) => void,
+  ): ClientUnaryCall;
+  /** VerifyGeneration compares the newest generation of a sandbox with its checksums. */
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
+  ): ClientUnaryCall;
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
+  ): ClientUnaryCall;
+  verifyGeneration(
+    request: VerifyGenerationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VerifyGenerationResponse) => void,
   ): ClientUnaryCall;
   /** Exec runs a program to its end. */
   exec(request: ExecRequest, callback: (error: ServiceError | null, response: ExecResponse) => void): ClientUnaryCall;

@@ -1,0 +1,73 @@
+/**
+ * Memory of restored machines. A provider makes the memory of a snapshot
+ * available to a VMM, lazily: as a file that the VMM maps, or as a page server
+ * that answers each first access.
+ */
+
+/** The content of a guest's memory on disk. */
+export interface MemoryFiles {
+  sizeBytes: number;
+  /** Absolute paths, which `source` of a run counts. */
+  paths: readonly string[];
+  /** Packed as native/addon/binding.ts says. */
+  runs: Uint32Array;
+  /** CRC32C of every block that lies in a file, in order of address; empty when there are none. */
+  checksums: Uint32Array;
+}
+
+/** How a VMM gets its memory; `restore` of a driver takes it. */
+export type MemoryBackend =
+  | { kind: 'file'; path: string }
+  | { kind: 'pages'; socketPath: string };
+
+/** What is needed to serve a machine again after the agent has restarted. JSON-serializable. */
+export interface MemoryRecord {
+  kind: 'file' | 'pages';
+  /** The VMM's ranges of guest memory; empty until its handshake. Addresses in decimal. */
+  regions: { address: string; sizeBytes: number; offset: number }[];
+  /** Which blocks the VMM has given back, one bit for each. */
+  removedPath: string;
+}
+
+export interface ServeRequest {
+  memory: MemoryFiles;
+  /** Folder of the machine's sockets. */
+  runDirectory: string;
+  /** User of the VMM. */
+  uid: number;
+}
+
+/** Why a machine's memory cannot be served any more; the machine must be ended. */
+export interface MemoryFailure {
+  kind: 'damaged' | 'failed';
+  message: string;
+  /** Path of the damaged file. */
+  artifact?: string;
+}
+
+/** The memory of one machine, from its restore to its end. */
+export interface ServedMemory {
+  readonly backend: MemoryBackend;
+  readonly record: MemoryRecord;
+  /** Resolves, never rejects, with what went wrong, or with undefined when it was closed or the VMM ended. */
+  readonly failed: Promise<MemoryFailure | undefined>;
+  /** Blocks that the VMM has given back: their holes are zero. Undefined when there are none. */
+  removed(): Promise<Uint8Array | undefined>;
+  statistics(): Record<string, number>;
+  /** Stops serving. Idempotent. A machine that still runs waits at its next first access. */
+  close(): Promise<void>;
+}
+
+export interface MemoryProvider {
+  /**
+   * Prepares the memory for a VMM that is about to be started.
+   * @param onRecord must make the record durable; called before this resolves, and again with
+   *   the regions before the VMM's first access is answered.
+   */
+  serve(
+    request: ServeRequest,
+    onRecord: (record: MemoryRecord) => Promise<void>,
+  ): Promise<ServedMemory>;
+  /** Goes on with a machine of an earlier run of the agent. */
+  adopt(request: ServeRequest, record: MemoryRecord, pid: number): Promise<ServedMemory>;
+}

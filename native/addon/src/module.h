@@ -1,0 +1,15 @@
+/* What each part of the addon exports, and how it answers JavaScript. */
+#ifndef WRENN_MODULE_H
+#define WRENN_MODULE_H
+
+#include <stdbool.h>
+
+#include <node_api.h>
+
+/* Each adds its functions to `exports`; false leaves a JavaScript exception pending. */
+bool register_crc32c(napi_env env, napi_value exports);
+bool register_page_server(napi_env env, napi_value exports);
+bool register_memory_scan(napi_env env, napi_value exports);
+bool register_memory_merge(napi_env env, napi_value exports);
+
+#endif
