@@ -1,5 +1,5 @@
 /**
- * What the fakes of VMM, network and root disk do wrong, and when. They tell
+ * What the fakes of VMM, memory, network, root disk and snapshots do wrong, and when. They tell
  * the plan each step that they reach; a test that wants to see every failure
  * loops over FAULT_STEPS.
  */
@@ -13,19 +13,40 @@ export const FAULT_STEPS = [
   'driver.boot',
   'driver.boot.recorded',
   'driver.boot.started',
+  'memory.serve',
+  'driver.restore',
+  'driver.restore.recorded',
+  'driver.restore.started',
   'guest.health',
   'guest.post_init',
+  'guest.post_restore',
   'guest.start',
   'guest.write_file',
   'guest.read_file',
+  'driver.stop',
+  'driver.save_state',
+  'driver.locate_memory',
+  'snapshot.begin',
+  'snapshot.memory',
+  'rootfs.seal',
+  'snapshot.seal',
+  'snapshot.ref',
+  'driver.switch_disk',
+  'driver.run',
+  'rootfs.merge',
+  'snapshot.consolidate',
   'driver.recover',
+  'memory.adopt',
   'network.adopt',
   'driver.destroy',
   'driver.discard',
+  'memory.close',
   'rootfs.destroy',
   'network.release',
   'driver.sweep',
   'network.sweep',
+  'snapshot.collect',
+  'rootfs.collect',
 ] as const;
 
 export type FaultStep = (typeof FAULT_STEPS)[number];
