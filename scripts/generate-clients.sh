@@ -23,4 +23,4 @@ fi
 # buf has no built-in plugin for the services of Python.
 "$python" -m grpc_tools.protoc --descriptor_set_in=gen/descriptor.binpb \
   --grpc_python_out="$output_root/clients/python/src" \
-  wrenn/v1/{auth,api_key,sandbox,process,file}.proto
+  wrenn/v1/{auth,api_key,sandbox,snapshot,process,file}.proto

@@ -117,6 +117,26 @@ const (
 	ErrorReason_ERROR_REASON_STALE_GENERATION ErrorReason = 43
 	// The server has as much work at once as it takes; try again.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 44
+	// A file of a snapshot fails its checksum or is gone; metadata `artifact`.
+	ErrorReason_ERROR_REASON_SNAPSHOT_DAMAGED ErrorReason = 45
+	// The team has no snapshot with this id.
+	ErrorReason_ERROR_REASON_SNAPSHOT_NOT_FOUND ErrorReason = 46
+	// The team, or the platform, has a template of this name already.
+	ErrorReason_ERROR_REASON_SNAPSHOT_EXISTS ErrorReason = 47
+	// Sandboxes that were started from the snapshot are still there; metadata `sandboxes`.
+	ErrorReason_ERROR_REASON_SNAPSHOT_IN_USE ErrorReason = 48
+	// The team has as many snapshots as it may have.
+	ErrorReason_ERROR_REASON_SNAPSHOT_LIMIT ErrorReason = 49
+	// The snapshot needs another VMM version, CPU model or device layout; metadata `wanted` and `present`.
+	ErrorReason_ERROR_REASON_SNAPSHOT_INCOMPATIBLE ErrorReason = 50
+	// A sandbox of a snapshot has the snapshot's vcpus and memory_mb.
+	ErrorReason_ERROR_REASON_SNAPSHOT_SHAPE ErrorReason = 51
+	// The machine could not be frozen and written down; it goes on.
+	ErrorReason_ERROR_REASON_PAUSE_FAILED ErrorReason = 52
+	// A step of the guest's return to life failed; metadata `step`.
+	ErrorReason_ERROR_REASON_RESTORE_FAILED ErrorReason = 53
+	// The host's disk is full and the guest stands still until it has room.
+	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 54
 )
 
 // Enum value maps for ErrorReason.
@@ -167,6 +187,16 @@ var (
 		42: "ERROR_REASON_SANDBOX_LOST",
 		43: "ERROR_REASON_STALE_GENERATION",
 		44: "ERROR_REASON_OVERLOADED",
+		45: "ERROR_REASON_SNAPSHOT_DAMAGED",
+		46: "ERROR_REASON_SNAPSHOT_NOT_FOUND",
+		47: "ERROR_REASON_SNAPSHOT_EXISTS",
+		48: "ERROR_REASON_SNAPSHOT_IN_USE",
+		49: "ERROR_REASON_SNAPSHOT_LIMIT",
+		50: "ERROR_REASON_SNAPSHOT_INCOMPATIBLE",
+		51: "ERROR_REASON_SNAPSHOT_SHAPE",
+		52: "ERROR_REASON_PAUSE_FAILED",
+		53: "ERROR_REASON_RESTORE_FAILED",
+		54: "ERROR_REASON_DISK_FULL",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -214,6 +244,16 @@ var (
 		"ERROR_REASON_SANDBOX_LOST":           42,
 		"ERROR_REASON_STALE_GENERATION":       43,
 		"ERROR_REASON_OVERLOADED":             44,
+		"ERROR_REASON_SNAPSHOT_DAMAGED":       45,
+		"ERROR_REASON_SNAPSHOT_NOT_FOUND":     46,
+		"ERROR_REASON_SNAPSHOT_EXISTS":        47,
+		"ERROR_REASON_SNAPSHOT_IN_USE":        48,
+		"ERROR_REASON_SNAPSHOT_LIMIT":         49,
+		"ERROR_REASON_SNAPSHOT_INCOMPATIBLE":  50,
+		"ERROR_REASON_SNAPSHOT_SHAPE":         51,
+		"ERROR_REASON_PAUSE_FAILED":           52,
+		"ERROR_REASON_RESTORE_FAILED":         53,
+		"ERROR_REASON_DISK_FULL":              54,
 	}
 )
 
@@ -248,7 +288,7 @@ var File_wrenn_v1_errors_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xf6\v\n" +
+	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xc8\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12\x1d\n" +
@@ -295,7 +335,17 @@ const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\x1cERROR_REASON_SANDBOX_TIMEOUT\x10)\x12\x1d\n" +
 	"\x19ERROR_REASON_SANDBOX_LOST\x10*\x12!\n" +
 	"\x1dERROR_REASON_STALE_GENERATION\x10+\x12\x1b\n" +
-	"\x17ERROR_REASON_OVERLOADED\x10,B\x8b\x01\n" +
+	"\x17ERROR_REASON_OVERLOADED\x10,\x12!\n" +
+	"\x1dERROR_REASON_SNAPSHOT_DAMAGED\x10-\x12#\n" +
+	"\x1fERROR_REASON_SNAPSHOT_NOT_FOUND\x10.\x12 \n" +
+	"\x1cERROR_REASON_SNAPSHOT_EXISTS\x10/\x12 \n" +
+	"\x1cERROR_REASON_SNAPSHOT_IN_USE\x100\x12\x1f\n" +
+	"\x1bERROR_REASON_SNAPSHOT_LIMIT\x101\x12&\n" +
+	"\"ERROR_REASON_SNAPSHOT_INCOMPATIBLE\x102\x12\x1f\n" +
+	"\x1bERROR_REASON_SNAPSHOT_SHAPE\x103\x12\x1d\n" +
+	"\x19ERROR_REASON_PAUSE_FAILED\x104\x12\x1f\n" +
+	"\x1bERROR_REASON_RESTORE_FAILED\x105\x12\x1a\n" +
+	"\x16ERROR_REASON_DISK_FULL\x106B\x8b\x01\n" +
 	"\fcom.wrenn.v1B\vErrorsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (

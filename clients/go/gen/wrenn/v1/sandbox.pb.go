@@ -23,6 +23,112 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TimeoutAction is what becomes of a sandbox that nobody uses.
+type TimeoutAction int32
+
+const (
+	// Delete.
+	TimeoutAction_TIMEOUT_ACTION_UNSPECIFIED TimeoutAction = 0
+	// The sandbox is deleted.
+	TimeoutAction_TIMEOUT_ACTION_DELETE TimeoutAction = 1
+	// The sandbox is paused.
+	TimeoutAction_TIMEOUT_ACTION_PAUSE TimeoutAction = 2
+)
+
+// Enum value maps for TimeoutAction.
+var (
+	TimeoutAction_name = map[int32]string{
+		0: "TIMEOUT_ACTION_UNSPECIFIED",
+		1: "TIMEOUT_ACTION_DELETE",
+		2: "TIMEOUT_ACTION_PAUSE",
+	}
+	TimeoutAction_value = map[string]int32{
+		"TIMEOUT_ACTION_UNSPECIFIED": 0,
+		"TIMEOUT_ACTION_DELETE":      1,
+		"TIMEOUT_ACTION_PAUSE":       2,
+	}
+)
+
+func (x TimeoutAction) Enum() *TimeoutAction {
+	p := new(TimeoutAction)
+	*p = x
+	return p
+}
+
+func (x TimeoutAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TimeoutAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_sandbox_proto_enumTypes[0].Descriptor()
+}
+
+func (TimeoutAction) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_sandbox_proto_enumTypes[0]
+}
+
+func (x TimeoutAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TimeoutAction.Descriptor instead.
+func (TimeoutAction) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{0}
+}
+
+// ResumeMode says what a sandbox comes back with.
+type ResumeMode int32
+
+const (
+	// Warm.
+	ResumeMode_RESUME_MODE_UNSPECIFIED ResumeMode = 0
+	// With memory and disk as they were.
+	ResumeMode_RESUME_MODE_WARM ResumeMode = 1
+	// With its disk only: the guest boots anew.
+	ResumeMode_RESUME_MODE_COLD ResumeMode = 2
+)
+
+// Enum value maps for ResumeMode.
+var (
+	ResumeMode_name = map[int32]string{
+		0: "RESUME_MODE_UNSPECIFIED",
+		1: "RESUME_MODE_WARM",
+		2: "RESUME_MODE_COLD",
+	}
+	ResumeMode_value = map[string]int32{
+		"RESUME_MODE_UNSPECIFIED": 0,
+		"RESUME_MODE_WARM":        1,
+		"RESUME_MODE_COLD":        2,
+	}
+)
+
+func (x ResumeMode) Enum() *ResumeMode {
+	p := new(ResumeMode)
+	*p = x
+	return p
+}
+
+func (x ResumeMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResumeMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_sandbox_proto_enumTypes[1].Descriptor()
+}
+
+func (ResumeMode) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_sandbox_proto_enumTypes[1]
+}
+
+func (x ResumeMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResumeMode.Descriptor instead.
+func (ResumeMode) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{1}
+}
+
 // SandboxState is where a sandbox is in its life.
 type SandboxState int32
 
@@ -39,6 +145,12 @@ const (
 	SandboxState_SANDBOX_STATE_LOST SandboxState = 4
 	// The sandbox ended by a fault; `state_reason` says which.
 	SandboxState_SANDBOX_STATE_FAILED SandboxState = 5
+	// Memory and disk are being written down.
+	SandboxState_SANDBOX_STATE_PAUSING SandboxState = 6
+	// The sandbox holds nothing but its snapshot and can be resumed.
+	SandboxState_SANDBOX_STATE_PAUSED SandboxState = 7
+	// The sandbox is coming back.
+	SandboxState_SANDBOX_STATE_RESUMING SandboxState = 8
 )
 
 // Enum value maps for SandboxState.
@@ -50,6 +162,9 @@ var (
 		3: "SANDBOX_STATE_DELETING",
 		4: "SANDBOX_STATE_LOST",
 		5: "SANDBOX_STATE_FAILED",
+		6: "SANDBOX_STATE_PAUSING",
+		7: "SANDBOX_STATE_PAUSED",
+		8: "SANDBOX_STATE_RESUMING",
 	}
 	SandboxState_value = map[string]int32{
 		"SANDBOX_STATE_UNSPECIFIED": 0,
@@ -58,6 +173,9 @@ var (
 		"SANDBOX_STATE_DELETING":    3,
 		"SANDBOX_STATE_LOST":        4,
 		"SANDBOX_STATE_FAILED":      5,
+		"SANDBOX_STATE_PAUSING":     6,
+		"SANDBOX_STATE_PAUSED":      7,
+		"SANDBOX_STATE_RESUMING":    8,
 	}
 )
 
@@ -72,11 +190,11 @@ func (x SandboxState) String() string {
 }
 
 func (SandboxState) Descriptor() protoreflect.EnumDescriptor {
-	return file_wrenn_v1_sandbox_proto_enumTypes[0].Descriptor()
+	return file_wrenn_v1_sandbox_proto_enumTypes[2].Descriptor()
 }
 
 func (SandboxState) Type() protoreflect.EnumType {
-	return &file_wrenn_v1_sandbox_proto_enumTypes[0]
+	return &file_wrenn_v1_sandbox_proto_enumTypes[2]
 }
 
 func (x SandboxState) Number() protoreflect.EnumNumber {
@@ -85,24 +203,26 @@ func (x SandboxState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SandboxState.Descriptor instead.
 func (SandboxState) EnumDescriptor() ([]byte, []int) {
-	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{0}
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{2}
 }
 
 // CreateSandboxRequest says what to start.
 type CreateSandboxRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Template to start from; `minimal` when empty.
+	// Template or snapshot to start from, by name; `minimal` when empty.
 	Template string `protobuf:"bytes,1,opt,name=template,proto3" json:"template,omitempty"`
-	// Virtual CPUs, 1 to 8; 0 means 1.
+	// Virtual CPUs, 1 to 8; 0 means 1, or those of the snapshot, which cannot differ.
 	Vcpus int32 `protobuf:"varint,2,opt,name=vcpus,proto3" json:"vcpus,omitempty"`
-	// Memory in MiB, 128 to 16384; 0 means 512.
+	// Memory in MiB, 128 to 16384; 0 means 512, or that of the snapshot, which cannot differ.
 	MemoryMb int32 `protobuf:"varint,3,opt,name=memory_mb,json=memoryMb,proto3" json:"memory_mb,omitempty"`
-	// Seconds without activity after which the sandbox is deleted; 0 means never.
+	// Seconds without activity after which `on_timeout` happens; 0 means never.
 	TimeoutSec int32 `protobuf:"varint,4,opt,name=timeout_sec,json=timeoutSec,proto3" json:"timeout_sec,omitempty"`
 	// Environment variables of every process started in the sandbox.
 	Env map[string]string `protobuf:"bytes,5,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Labels of the caller's own.
-	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What happens when the inactivity timeout passes; unspecified means delete.
+	OnTimeout     TimeoutAction `protobuf:"varint,7,opt,name=on_timeout,json=onTimeout,proto3,enum=wrenn.v1.TimeoutAction" json:"on_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -177,6 +297,13 @@ func (x *CreateSandboxRequest) GetMetadata() map[string]string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *CreateSandboxRequest) GetOnTimeout() TimeoutAction {
+	if x != nil {
+		return x.OnTimeout
+	}
+	return TimeoutAction_TIMEOUT_ACTION_UNSPECIFIED
 }
 
 // GetSandboxRequest names a sandbox.
@@ -427,6 +554,800 @@ func (x *PingSandboxRequest) GetSandboxId() string {
 	return ""
 }
 
+// PauseSandboxRequest names the sandbox to pause.
+type PauseSandboxRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId     string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseSandboxRequest) Reset() {
+	*x = PauseSandboxRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseSandboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseSandboxRequest) ProtoMessage() {}
+
+func (x *PauseSandboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseSandboxRequest.ProtoReflect.Descriptor instead.
+func (*PauseSandboxRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PauseSandboxRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+// ResumeSandboxRequest names the sandbox to resume.
+type ResumeSandboxRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// What it comes back with; unspecified means warm.
+	Mode          ResumeMode `protobuf:"varint,2,opt,name=mode,proto3,enum=wrenn.v1.ResumeMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeSandboxRequest) Reset() {
+	*x = ResumeSandboxRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeSandboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeSandboxRequest) ProtoMessage() {}
+
+func (x *ResumeSandboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeSandboxRequest.ProtoReflect.Descriptor instead.
+func (*ResumeSandboxRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ResumeSandboxRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *ResumeSandboxRequest) GetMode() ResumeMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ResumeMode_RESUME_MODE_UNSPECIFIED
+}
+
+// ResumeSandboxResponse holds the sandbox and what was done in its guest.
+type ResumeSandboxResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sandbox, running.
+	Sandbox *Sandbox `protobuf:"bytes,1,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
+	// The steps of the guest's return, in order; empty when it was running already.
+	Steps         []*RestoreStep `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeSandboxResponse) Reset() {
+	*x = ResumeSandboxResponse{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeSandboxResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeSandboxResponse) ProtoMessage() {}
+
+func (x *ResumeSandboxResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeSandboxResponse.ProtoReflect.Descriptor instead.
+func (*ResumeSandboxResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResumeSandboxResponse) GetSandbox() *Sandbox {
+	if x != nil {
+		return x.Sandbox
+	}
+	return nil
+}
+
+func (x *ResumeSandboxResponse) GetSteps() []*RestoreStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// RestoreStep is one part of a guest's return to life, such as `wall_clock`.
+type RestoreStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Milliseconds that it took.
+	DurationMs    float64 `protobuf:"fixed64,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreStep) Reset() {
+	*x = RestoreStep{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreStep) ProtoMessage() {}
+
+func (x *RestoreStep) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreStep.ProtoReflect.Descriptor instead.
+func (*RestoreStep) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RestoreStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RestoreStep) GetDurationMs() float64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+// SetSandboxTimeoutRequest says how long a sandbox may be unused.
+type SetSandboxTimeoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Seconds without activity after which `on_timeout` happens; 0 means never.
+	TimeoutSec int32 `protobuf:"varint,2,opt,name=timeout_sec,json=timeoutSec,proto3" json:"timeout_sec,omitempty"`
+	// What happens then; unspecified leaves it as it is.
+	OnTimeout     TimeoutAction `protobuf:"varint,3,opt,name=on_timeout,json=onTimeout,proto3,enum=wrenn.v1.TimeoutAction" json:"on_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSandboxTimeoutRequest) Reset() {
+	*x = SetSandboxTimeoutRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSandboxTimeoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSandboxTimeoutRequest) ProtoMessage() {}
+
+func (x *SetSandboxTimeoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSandboxTimeoutRequest.ProtoReflect.Descriptor instead.
+func (*SetSandboxTimeoutRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetSandboxTimeoutRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *SetSandboxTimeoutRequest) GetTimeoutSec() int32 {
+	if x != nil {
+		return x.TimeoutSec
+	}
+	return 0
+}
+
+func (x *SetSandboxTimeoutRequest) GetOnTimeout() TimeoutAction {
+	if x != nil {
+		return x.OnTimeout
+	}
+	return TimeoutAction_TIMEOUT_ACTION_UNSPECIFIED
+}
+
+// ForkSandboxRequest says how many copies to start.
+type ForkSandboxRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox to copy.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Copies, 1 to 100; 0 means 1.
+	Count         int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkSandboxRequest) Reset() {
+	*x = ForkSandboxRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkSandboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkSandboxRequest) ProtoMessage() {}
+
+func (x *ForkSandboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkSandboxRequest.ProtoReflect.Descriptor instead.
+func (*ForkSandboxRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ForkSandboxRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *ForkSandboxRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// ForkSandboxResponse tells for each copy what became of it.
+type ForkSandboxResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As many results as copies were asked for.
+	Results       []*ForkResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkSandboxResponse) Reset() {
+	*x = ForkSandboxResponse{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkSandboxResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkSandboxResponse) ProtoMessage() {}
+
+func (x *ForkSandboxResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkSandboxResponse.ProtoReflect.Descriptor instead.
+func (*ForkSandboxResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ForkSandboxResponse) GetResults() []*ForkResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// ForkResult is one copy, or why there is none.
+type ForkResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What came of it.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ForkResult_Sandbox
+	//	*ForkResult_Error
+	Result        isForkResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkResult) Reset() {
+	*x = ForkResult{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkResult) ProtoMessage() {}
+
+func (x *ForkResult) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkResult.ProtoReflect.Descriptor instead.
+func (*ForkResult) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ForkResult) GetResult() isForkResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ForkResult) GetSandbox() *Sandbox {
+	if x != nil {
+		if x, ok := x.Result.(*ForkResult_Sandbox); ok {
+			return x.Sandbox
+		}
+	}
+	return nil
+}
+
+func (x *ForkResult) GetError() *ForkError {
+	if x != nil {
+		if x, ok := x.Result.(*ForkResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isForkResult_Result interface {
+	isForkResult_Result()
+}
+
+type ForkResult_Sandbox struct {
+	// The copy, running.
+	Sandbox *Sandbox `protobuf:"bytes,1,opt,name=sandbox,proto3,oneof"`
+}
+
+type ForkResult_Error struct {
+	// Why it could not be started.
+	Error *ForkError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*ForkResult_Sandbox) isForkResult_Result() {}
+
+func (*ForkResult_Error) isForkResult_Result() {}
+
+// ForkError says why a copy could not be started.
+type ForkError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the gRPC status code.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Cause.
+	Reason ErrorReason `protobuf:"varint,2,opt,name=reason,proto3,enum=wrenn.v1.ErrorReason" json:"reason,omitempty"`
+	// The same in words.
+	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkError) Reset() {
+	*x = ForkError{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkError) ProtoMessage() {}
+
+func (x *ForkError) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkError.ProtoReflect.Descriptor instead.
+func (*ForkError) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ForkError) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ForkError) GetReason() ErrorReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ErrorReason_ERROR_REASON_UNSPECIFIED
+}
+
+func (x *ForkError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// ListGenerationsRequest names the sandbox.
+type ListGenerationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId     string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenerationsRequest) Reset() {
+	*x = ListGenerationsRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenerationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenerationsRequest) ProtoMessage() {}
+
+func (x *ListGenerationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenerationsRequest.ProtoReflect.Descriptor instead.
+func (*ListGenerationsRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListGenerationsRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+// ListGenerationsResponse holds the generations, oldest first.
+type ListGenerationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The generations; the last one is what a resume starts from.
+	Generations   []*Generation `protobuf:"bytes,1,rep,name=generations,proto3" json:"generations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListGenerationsResponse) Reset() {
+	*x = ListGenerationsResponse{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListGenerationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListGenerationsResponse) ProtoMessage() {}
+
+func (x *ListGenerationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListGenerationsResponse.ProtoReflect.Descriptor instead.
+func (*ListGenerationsResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListGenerationsResponse) GetGenerations() []*Generation {
+	if x != nil {
+		return x.Generations
+	}
+	return nil
+}
+
+// Generation is memory and disk of a sandbox at one instant, as the difference
+// to the generation before it.
+type Generation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the generation.
+	GenerationId string `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	// When it was sealed.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Bytes that its memory takes on the host's disk.
+	MemoryBytes float64 `protobuf:"fixed64,3,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Bytes that its disk layer takes on the host's disk.
+	DiskBytes     float64 `protobuf:"fixed64,4,opt,name=disk_bytes,json=diskBytes,proto3" json:"disk_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Generation) Reset() {
+	*x = Generation{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Generation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Generation) ProtoMessage() {}
+
+func (x *Generation) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Generation.ProtoReflect.Descriptor instead.
+func (*Generation) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Generation) GetGenerationId() string {
+	if x != nil {
+		return x.GenerationId
+	}
+	return ""
+}
+
+func (x *Generation) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Generation) GetMemoryBytes() float64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Generation) GetDiskBytes() float64 {
+	if x != nil {
+		return x.DiskBytes
+	}
+	return 0
+}
+
+// VerifyGenerationRequest names the sandbox whose newest generation is read.
+type VerifyGenerationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId     string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyGenerationRequest) Reset() {
+	*x = VerifyGenerationRequest{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyGenerationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyGenerationRequest) ProtoMessage() {}
+
+func (x *VerifyGenerationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyGenerationRequest.ProtoReflect.Descriptor instead.
+func (*VerifyGenerationRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *VerifyGenerationRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+// VerifyGenerationResponse says what was found right.
+type VerifyGenerationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the generation.
+	GenerationId string `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	// Bytes that were read and compared.
+	VerifiedBytes float64 `protobuf:"fixed64,2,opt,name=verified_bytes,json=verifiedBytes,proto3" json:"verified_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyGenerationResponse) Reset() {
+	*x = VerifyGenerationResponse{}
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyGenerationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyGenerationResponse) ProtoMessage() {}
+
+func (x *VerifyGenerationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyGenerationResponse.ProtoReflect.Descriptor instead.
+func (*VerifyGenerationResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *VerifyGenerationResponse) GetGenerationId() string {
+	if x != nil {
+		return x.GenerationId
+	}
+	return ""
+}
+
+func (x *VerifyGenerationResponse) GetVerifiedBytes() float64 {
+	if x != nil {
+		return x.VerifiedBytes
+	}
+	return 0
+}
+
 // Sandbox is one microVM.
 type Sandbox struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -436,13 +1357,14 @@ type Sandbox struct {
 	Template string `protobuf:"bytes,2,opt,name=template,proto3" json:"template,omitempty"`
 	// State.
 	State SandboxState `protobuf:"varint,3,opt,name=state,proto3,enum=wrenn.v1.SandboxState" json:"state,omitempty"`
-	// Cause of the states LOST and FAILED.
+	// Cause of the states LOST and FAILED; of PAUSED when nobody asked for it, and
+	// DISK_FULL of RUNNING while the guest waits for room on the host's disk.
 	StateReason ErrorReason `protobuf:"varint,4,opt,name=state_reason,json=stateReason,proto3,enum=wrenn.v1.ErrorReason" json:"state_reason,omitempty"`
 	// Virtual CPUs.
 	Vcpus int32 `protobuf:"varint,5,opt,name=vcpus,proto3" json:"vcpus,omitempty"`
 	// Memory in MiB.
 	MemoryMb int32 `protobuf:"varint,6,opt,name=memory_mb,json=memoryMb,proto3" json:"memory_mb,omitempty"`
-	// Seconds without activity after which it is deleted; 0 means never.
+	// Seconds without activity after which `on_timeout` happens; 0 means never.
 	TimeoutSec int32 `protobuf:"varint,7,opt,name=timeout_sec,json=timeoutSec,proto3" json:"timeout_sec,omitempty"`
 	// Labels of the caller's own.
 	Metadata map[string]string `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -457,14 +1379,18 @@ type Sandbox struct {
 	// When it was last used.
 	LastActiveAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_active_at,json=lastActiveAt,proto3" json:"last_active_at,omitempty"`
 	// Host that runs it.
-	HostId        string `protobuf:"bytes,14,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	HostId string `protobuf:"bytes,14,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// What happens when the inactivity timeout passes.
+	OnTimeout TimeoutAction `protobuf:"varint,15,opt,name=on_timeout,json=onTimeout,proto3,enum=wrenn.v1.TimeoutAction" json:"on_timeout,omitempty"`
+	// When it was last paused; absent when it never was.
+	PausedAt      *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sandbox) Reset() {
 	*x = Sandbox{}
-	mi := &file_wrenn_v1_sandbox_proto_msgTypes[6]
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +1402,7 @@ func (x *Sandbox) String() string {
 func (*Sandbox) ProtoMessage() {}
 
 func (x *Sandbox) ProtoReflect() protoreflect.Message {
-	mi := &file_wrenn_v1_sandbox_proto_msgTypes[6]
+	mi := &file_wrenn_v1_sandbox_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +1415,7 @@ func (x *Sandbox) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sandbox.ProtoReflect.Descriptor instead.
 func (*Sandbox) Descriptor() ([]byte, []int) {
-	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{6}
+	return file_wrenn_v1_sandbox_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Sandbox) GetSandboxId() string {
@@ -590,11 +1516,25 @@ func (x *Sandbox) GetHostId() string {
 	return ""
 }
 
+func (x *Sandbox) GetOnTimeout() TimeoutAction {
+	if x != nil {
+		return x.OnTimeout
+	}
+	return TimeoutAction_TIMEOUT_ACTION_UNSPECIFIED
+}
+
+func (x *Sandbox) GetPausedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedAt
+	}
+	return nil
+}
+
 var File_wrenn_v1_sandbox_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_sandbox_proto_rawDesc = "" +
 	"\n" +
-	"\x16wrenn/v1/sandbox.proto\x12\bwrenn.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15wrenn/v1/errors.proto\"\x80\x03\n" +
+	"\x16wrenn/v1/sandbox.proto\x12\bwrenn.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15wrenn/v1/errors.proto\"\xb8\x03\n" +
 	"\x14CreateSandboxRequest\x12\x1a\n" +
 	"\btemplate\x18\x01 \x01(\tR\btemplate\x12\x14\n" +
 	"\x05vcpus\x18\x02 \x01(\x05R\x05vcpus\x12\x1b\n" +
@@ -602,7 +1542,9 @@ const file_wrenn_v1_sandbox_proto_rawDesc = "" +
 	"\vtimeout_sec\x18\x04 \x01(\x05R\n" +
 	"timeoutSec\x129\n" +
 	"\x03env\x18\x05 \x03(\v2'.wrenn.v1.CreateSandboxRequest.EnvEntryR\x03env\x12H\n" +
-	"\bmetadata\x18\x06 \x03(\v2,.wrenn.v1.CreateSandboxRequest.MetadataEntryR\bmetadata\x1a6\n" +
+	"\bmetadata\x18\x06 \x03(\v2,.wrenn.v1.CreateSandboxRequest.MetadataEntryR\bmetadata\x126\n" +
+	"\n" +
+	"on_timeout\x18\a \x01(\x0e2\x17.wrenn.v1.TimeoutActionR\tonTimeout\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n" +
@@ -624,7 +1566,62 @@ const file_wrenn_v1_sandbox_proto_rawDesc = "" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"3\n" +
 	"\x12PingSandboxRequest\x12\x1d\n" +
 	"\n" +
-	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"\xff\x04\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"4\n" +
+	"\x13PauseSandboxRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"_\n" +
+	"\x14ResumeSandboxRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12(\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x14.wrenn.v1.ResumeModeR\x04mode\"q\n" +
+	"\x15ResumeSandboxResponse\x12+\n" +
+	"\asandbox\x18\x01 \x01(\v2\x11.wrenn.v1.SandboxR\asandbox\x12+\n" +
+	"\x05steps\x18\x02 \x03(\v2\x15.wrenn.v1.RestoreStepR\x05steps\"B\n" +
+	"\vRestoreStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
+	"\vduration_ms\x18\x02 \x01(\x01R\n" +
+	"durationMs\"\x92\x01\n" +
+	"\x18SetSandboxTimeoutRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1f\n" +
+	"\vtimeout_sec\x18\x02 \x01(\x05R\n" +
+	"timeoutSec\x126\n" +
+	"\n" +
+	"on_timeout\x18\x03 \x01(\x0e2\x17.wrenn.v1.TimeoutActionR\tonTimeout\"I\n" +
+	"\x12ForkSandboxRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\"E\n" +
+	"\x13ForkSandboxResponse\x12.\n" +
+	"\aresults\x18\x01 \x03(\v2\x14.wrenn.v1.ForkResultR\aresults\"r\n" +
+	"\n" +
+	"ForkResult\x12-\n" +
+	"\asandbox\x18\x01 \x01(\v2\x11.wrenn.v1.SandboxH\x00R\asandbox\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.wrenn.v1.ForkErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"h\n" +
+	"\tForkError\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12-\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x15.wrenn.v1.ErrorReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"7\n" +
+	"\x16ListGenerationsRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"Q\n" +
+	"\x17ListGenerationsResponse\x126\n" +
+	"\vgenerations\x18\x01 \x03(\v2\x14.wrenn.v1.GenerationR\vgenerations\"\xae\x01\n" +
+	"\n" +
+	"Generation\x12#\n" +
+	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x129\n" +
+	"\n" +
+	"created_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12!\n" +
+	"\fmemory_bytes\x18\x03 \x01(\x01R\vmemoryBytes\x12\x1d\n" +
+	"\n" +
+	"disk_bytes\x18\x04 \x01(\x01R\tdiskBytes\"8\n" +
+	"\x17VerifyGenerationRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"f\n" +
+	"\x18VerifyGenerationResponse\x12#\n" +
+	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12%\n" +
+	"\x0everified_bytes\x18\x02 \x01(\x01R\rverifiedBytes\"\xf0\x05\n" +
 	"\aSandbox\x12\x1d\n" +
 	"\n" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1a\n" +
@@ -644,24 +1641,45 @@ const file_wrenn_v1_sandbox_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12@\n" +
 	"\x0elast_active_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\flastActiveAt\x12\x17\n" +
-	"\ahost_id\x18\x0e \x01(\tR\x06hostId\x1a;\n" +
+	"\ahost_id\x18\x0e \x01(\tR\x06hostId\x126\n" +
+	"\n" +
+	"on_timeout\x18\x0f \x01(\x0e2\x17.wrenn.v1.TimeoutActionR\tonTimeout\x127\n" +
+	"\tpaused_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xb2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*d\n" +
+	"\rTimeoutAction\x12\x1e\n" +
+	"\x1aTIMEOUT_ACTION_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15TIMEOUT_ACTION_DELETE\x10\x01\x12\x18\n" +
+	"\x14TIMEOUT_ACTION_PAUSE\x10\x02*U\n" +
+	"\n" +
+	"ResumeMode\x12\x1b\n" +
+	"\x17RESUME_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10RESUME_MODE_WARM\x10\x01\x12\x14\n" +
+	"\x10RESUME_MODE_COLD\x10\x02*\x83\x02\n" +
 	"\fSandboxState\x12\x1d\n" +
 	"\x19SANDBOX_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16SANDBOX_STATE_STARTING\x10\x01\x12\x19\n" +
 	"\x15SANDBOX_STATE_RUNNING\x10\x02\x12\x1a\n" +
 	"\x16SANDBOX_STATE_DELETING\x10\x03\x12\x16\n" +
 	"\x12SANDBOX_STATE_LOST\x10\x04\x12\x18\n" +
-	"\x14SANDBOX_STATE_FAILED\x10\x052\xed\x02\n" +
+	"\x14SANDBOX_STATE_FAILED\x10\x05\x12\x19\n" +
+	"\x15SANDBOX_STATE_PAUSING\x10\x06\x12\x18\n" +
+	"\x14SANDBOX_STATE_PAUSED\x10\a\x12\x1a\n" +
+	"\x16SANDBOX_STATE_RESUMING\x10\b2\xcc\x06\n" +
 	"\x0eSandboxService\x12B\n" +
 	"\rCreateSandbox\x12\x1e.wrenn.v1.CreateSandboxRequest\x1a\x11.wrenn.v1.Sandbox\x12<\n" +
 	"\n" +
 	"GetSandbox\x12\x1b.wrenn.v1.GetSandboxRequest\x1a\x11.wrenn.v1.Sandbox\x12P\n" +
 	"\rListSandboxes\x12\x1e.wrenn.v1.ListSandboxesRequest\x1a\x1f.wrenn.v1.ListSandboxesResponse\x12G\n" +
 	"\rDeleteSandbox\x12\x1e.wrenn.v1.DeleteSandboxRequest\x1a\x16.google.protobuf.Empty\x12>\n" +
-	"\vPingSandbox\x12\x1c.wrenn.v1.PingSandboxRequest\x1a\x11.wrenn.v1.SandboxB\x8c\x01\n" +
+	"\vPingSandbox\x12\x1c.wrenn.v1.PingSandboxRequest\x1a\x11.wrenn.v1.Sandbox\x12@\n" +
+	"\fPauseSandbox\x12\x1d.wrenn.v1.PauseSandboxRequest\x1a\x11.wrenn.v1.Sandbox\x12P\n" +
+	"\rResumeSandbox\x12\x1e.wrenn.v1.ResumeSandboxRequest\x1a\x1f.wrenn.v1.ResumeSandboxResponse\x12J\n" +
+	"\x11SetSandboxTimeout\x12\".wrenn.v1.SetSandboxTimeoutRequest\x1a\x11.wrenn.v1.Sandbox\x12J\n" +
+	"\vForkSandbox\x12\x1c.wrenn.v1.ForkSandboxRequest\x1a\x1d.wrenn.v1.ForkSandboxResponse\x12V\n" +
+	"\x0fListGenerations\x12 .wrenn.v1.ListGenerationsRequest\x1a!.wrenn.v1.ListGenerationsResponse\x12Y\n" +
+	"\x10VerifyGeneration\x12!.wrenn.v1.VerifyGenerationRequest\x1a\".wrenn.v1.VerifyGenerationResponseB\x8c\x01\n" +
 	"\fcom.wrenn.v1B\fSandboxProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (
@@ -676,49 +1694,90 @@ func file_wrenn_v1_sandbox_proto_rawDescGZIP() []byte {
 	return file_wrenn_v1_sandbox_proto_rawDescData
 }
 
-var file_wrenn_v1_sandbox_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_wrenn_v1_sandbox_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_wrenn_v1_sandbox_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_wrenn_v1_sandbox_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_wrenn_v1_sandbox_proto_goTypes = []any{
-	(SandboxState)(0),             // 0: wrenn.v1.SandboxState
-	(*CreateSandboxRequest)(nil),  // 1: wrenn.v1.CreateSandboxRequest
-	(*GetSandboxRequest)(nil),     // 2: wrenn.v1.GetSandboxRequest
-	(*ListSandboxesRequest)(nil),  // 3: wrenn.v1.ListSandboxesRequest
-	(*ListSandboxesResponse)(nil), // 4: wrenn.v1.ListSandboxesResponse
-	(*DeleteSandboxRequest)(nil),  // 5: wrenn.v1.DeleteSandboxRequest
-	(*PingSandboxRequest)(nil),    // 6: wrenn.v1.PingSandboxRequest
-	(*Sandbox)(nil),               // 7: wrenn.v1.Sandbox
-	nil,                           // 8: wrenn.v1.CreateSandboxRequest.EnvEntry
-	nil,                           // 9: wrenn.v1.CreateSandboxRequest.MetadataEntry
-	nil,                           // 10: wrenn.v1.Sandbox.MetadataEntry
-	(ErrorReason)(0),              // 11: wrenn.v1.ErrorReason
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*emptypb.Empty)(nil),         // 13: google.protobuf.Empty
+	(TimeoutAction)(0),               // 0: wrenn.v1.TimeoutAction
+	(ResumeMode)(0),                  // 1: wrenn.v1.ResumeMode
+	(SandboxState)(0),                // 2: wrenn.v1.SandboxState
+	(*CreateSandboxRequest)(nil),     // 3: wrenn.v1.CreateSandboxRequest
+	(*GetSandboxRequest)(nil),        // 4: wrenn.v1.GetSandboxRequest
+	(*ListSandboxesRequest)(nil),     // 5: wrenn.v1.ListSandboxesRequest
+	(*ListSandboxesResponse)(nil),    // 6: wrenn.v1.ListSandboxesResponse
+	(*DeleteSandboxRequest)(nil),     // 7: wrenn.v1.DeleteSandboxRequest
+	(*PingSandboxRequest)(nil),       // 8: wrenn.v1.PingSandboxRequest
+	(*PauseSandboxRequest)(nil),      // 9: wrenn.v1.PauseSandboxRequest
+	(*ResumeSandboxRequest)(nil),     // 10: wrenn.v1.ResumeSandboxRequest
+	(*ResumeSandboxResponse)(nil),    // 11: wrenn.v1.ResumeSandboxResponse
+	(*RestoreStep)(nil),              // 12: wrenn.v1.RestoreStep
+	(*SetSandboxTimeoutRequest)(nil), // 13: wrenn.v1.SetSandboxTimeoutRequest
+	(*ForkSandboxRequest)(nil),       // 14: wrenn.v1.ForkSandboxRequest
+	(*ForkSandboxResponse)(nil),      // 15: wrenn.v1.ForkSandboxResponse
+	(*ForkResult)(nil),               // 16: wrenn.v1.ForkResult
+	(*ForkError)(nil),                // 17: wrenn.v1.ForkError
+	(*ListGenerationsRequest)(nil),   // 18: wrenn.v1.ListGenerationsRequest
+	(*ListGenerationsResponse)(nil),  // 19: wrenn.v1.ListGenerationsResponse
+	(*Generation)(nil),               // 20: wrenn.v1.Generation
+	(*VerifyGenerationRequest)(nil),  // 21: wrenn.v1.VerifyGenerationRequest
+	(*VerifyGenerationResponse)(nil), // 22: wrenn.v1.VerifyGenerationResponse
+	(*Sandbox)(nil),                  // 23: wrenn.v1.Sandbox
+	nil,                              // 24: wrenn.v1.CreateSandboxRequest.EnvEntry
+	nil,                              // 25: wrenn.v1.CreateSandboxRequest.MetadataEntry
+	nil,                              // 26: wrenn.v1.Sandbox.MetadataEntry
+	(ErrorReason)(0),                 // 27: wrenn.v1.ErrorReason
+	(*timestamppb.Timestamp)(nil),    // 28: google.protobuf.Timestamp
+	(*emptypb.Empty)(nil),            // 29: google.protobuf.Empty
 }
 var file_wrenn_v1_sandbox_proto_depIdxs = []int32{
-	8,  // 0: wrenn.v1.CreateSandboxRequest.env:type_name -> wrenn.v1.CreateSandboxRequest.EnvEntry
-	9,  // 1: wrenn.v1.CreateSandboxRequest.metadata:type_name -> wrenn.v1.CreateSandboxRequest.MetadataEntry
-	7,  // 2: wrenn.v1.ListSandboxesResponse.sandboxes:type_name -> wrenn.v1.Sandbox
-	0,  // 3: wrenn.v1.Sandbox.state:type_name -> wrenn.v1.SandboxState
-	11, // 4: wrenn.v1.Sandbox.state_reason:type_name -> wrenn.v1.ErrorReason
-	10, // 5: wrenn.v1.Sandbox.metadata:type_name -> wrenn.v1.Sandbox.MetadataEntry
-	12, // 6: wrenn.v1.Sandbox.created_at:type_name -> google.protobuf.Timestamp
-	12, // 7: wrenn.v1.Sandbox.started_at:type_name -> google.protobuf.Timestamp
-	12, // 8: wrenn.v1.Sandbox.last_active_at:type_name -> google.protobuf.Timestamp
-	1,  // 9: wrenn.v1.SandboxService.CreateSandbox:input_type -> wrenn.v1.CreateSandboxRequest
-	2,  // 10: wrenn.v1.SandboxService.GetSandbox:input_type -> wrenn.v1.GetSandboxRequest
-	3,  // 11: wrenn.v1.SandboxService.ListSandboxes:input_type -> wrenn.v1.ListSandboxesRequest
-	5,  // 12: wrenn.v1.SandboxService.DeleteSandbox:input_type -> wrenn.v1.DeleteSandboxRequest
-	6,  // 13: wrenn.v1.SandboxService.PingSandbox:input_type -> wrenn.v1.PingSandboxRequest
-	7,  // 14: wrenn.v1.SandboxService.CreateSandbox:output_type -> wrenn.v1.Sandbox
-	7,  // 15: wrenn.v1.SandboxService.GetSandbox:output_type -> wrenn.v1.Sandbox
-	4,  // 16: wrenn.v1.SandboxService.ListSandboxes:output_type -> wrenn.v1.ListSandboxesResponse
-	13, // 17: wrenn.v1.SandboxService.DeleteSandbox:output_type -> google.protobuf.Empty
-	7,  // 18: wrenn.v1.SandboxService.PingSandbox:output_type -> wrenn.v1.Sandbox
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	24, // 0: wrenn.v1.CreateSandboxRequest.env:type_name -> wrenn.v1.CreateSandboxRequest.EnvEntry
+	25, // 1: wrenn.v1.CreateSandboxRequest.metadata:type_name -> wrenn.v1.CreateSandboxRequest.MetadataEntry
+	0,  // 2: wrenn.v1.CreateSandboxRequest.on_timeout:type_name -> wrenn.v1.TimeoutAction
+	23, // 3: wrenn.v1.ListSandboxesResponse.sandboxes:type_name -> wrenn.v1.Sandbox
+	1,  // 4: wrenn.v1.ResumeSandboxRequest.mode:type_name -> wrenn.v1.ResumeMode
+	23, // 5: wrenn.v1.ResumeSandboxResponse.sandbox:type_name -> wrenn.v1.Sandbox
+	12, // 6: wrenn.v1.ResumeSandboxResponse.steps:type_name -> wrenn.v1.RestoreStep
+	0,  // 7: wrenn.v1.SetSandboxTimeoutRequest.on_timeout:type_name -> wrenn.v1.TimeoutAction
+	16, // 8: wrenn.v1.ForkSandboxResponse.results:type_name -> wrenn.v1.ForkResult
+	23, // 9: wrenn.v1.ForkResult.sandbox:type_name -> wrenn.v1.Sandbox
+	17, // 10: wrenn.v1.ForkResult.error:type_name -> wrenn.v1.ForkError
+	27, // 11: wrenn.v1.ForkError.reason:type_name -> wrenn.v1.ErrorReason
+	20, // 12: wrenn.v1.ListGenerationsResponse.generations:type_name -> wrenn.v1.Generation
+	28, // 13: wrenn.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	2,  // 14: wrenn.v1.Sandbox.state:type_name -> wrenn.v1.SandboxState
+	27, // 15: wrenn.v1.Sandbox.state_reason:type_name -> wrenn.v1.ErrorReason
+	26, // 16: wrenn.v1.Sandbox.metadata:type_name -> wrenn.v1.Sandbox.MetadataEntry
+	28, // 17: wrenn.v1.Sandbox.created_at:type_name -> google.protobuf.Timestamp
+	28, // 18: wrenn.v1.Sandbox.started_at:type_name -> google.protobuf.Timestamp
+	28, // 19: wrenn.v1.Sandbox.last_active_at:type_name -> google.protobuf.Timestamp
+	0,  // 20: wrenn.v1.Sandbox.on_timeout:type_name -> wrenn.v1.TimeoutAction
+	28, // 21: wrenn.v1.Sandbox.paused_at:type_name -> google.protobuf.Timestamp
+	3,  // 22: wrenn.v1.SandboxService.CreateSandbox:input_type -> wrenn.v1.CreateSandboxRequest
+	4,  // 23: wrenn.v1.SandboxService.GetSandbox:input_type -> wrenn.v1.GetSandboxRequest
+	5,  // 24: wrenn.v1.SandboxService.ListSandboxes:input_type -> wrenn.v1.ListSandboxesRequest
+	7,  // 25: wrenn.v1.SandboxService.DeleteSandbox:input_type -> wrenn.v1.DeleteSandboxRequest
+	8,  // 26: wrenn.v1.SandboxService.PingSandbox:input_type -> wrenn.v1.PingSandboxRequest
+	9,  // 27: wrenn.v1.SandboxService.PauseSandbox:input_type -> wrenn.v1.PauseSandboxRequest
+	10, // 28: wrenn.v1.SandboxService.ResumeSandbox:input_type -> wrenn.v1.ResumeSandboxRequest
+	13, // 29: wrenn.v1.SandboxService.SetSandboxTimeout:input_type -> wrenn.v1.SetSandboxTimeoutRequest
+	14, // 30: wrenn.v1.SandboxService.ForkSandbox:input_type -> wrenn.v1.ForkSandboxRequest
+	18, // 31: wrenn.v1.SandboxService.ListGenerations:input_type -> wrenn.v1.ListGenerationsRequest
+	21, // 32: wrenn.v1.SandboxService.VerifyGeneration:input_type -> wrenn.v1.VerifyGenerationRequest
+	23, // 33: wrenn.v1.SandboxService.CreateSandbox:output_type -> wrenn.v1.Sandbox
+	23, // 34: wrenn.v1.SandboxService.GetSandbox:output_type -> wrenn.v1.Sandbox
+	6,  // 35: wrenn.v1.SandboxService.ListSandboxes:output_type -> wrenn.v1.ListSandboxesResponse
+	29, // 36: wrenn.v1.SandboxService.DeleteSandbox:output_type -> google.protobuf.Empty
+	23, // 37: wrenn.v1.SandboxService.PingSandbox:output_type -> wrenn.v1.Sandbox
+	23, // 38: wrenn.v1.SandboxService.PauseSandbox:output_type -> wrenn.v1.Sandbox
+	11, // 39: wrenn.v1.SandboxService.ResumeSandbox:output_type -> wrenn.v1.ResumeSandboxResponse
+	23, // 40: wrenn.v1.SandboxService.SetSandboxTimeout:output_type -> wrenn.v1.Sandbox
+	15, // 41: wrenn.v1.SandboxService.ForkSandbox:output_type -> wrenn.v1.ForkSandboxResponse
+	19, // 42: wrenn.v1.SandboxService.ListGenerations:output_type -> wrenn.v1.ListGenerationsResponse
+	22, // 43: wrenn.v1.SandboxService.VerifyGeneration:output_type -> wrenn.v1.VerifyGenerationResponse
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_wrenn_v1_sandbox_proto_init() }
@@ -727,13 +1786,17 @@ func file_wrenn_v1_sandbox_proto_init() {
 		return
 	}
 	file_wrenn_v1_errors_proto_init()
+	file_wrenn_v1_sandbox_proto_msgTypes[13].OneofWrappers = []any{
+		(*ForkResult_Sandbox)(nil),
+		(*ForkResult_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wrenn_v1_sandbox_proto_rawDesc), len(file_wrenn_v1_sandbox_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   10,
+			NumEnums:      3,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

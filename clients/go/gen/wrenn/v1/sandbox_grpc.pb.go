@@ -20,19 +20,25 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SandboxService_CreateSandbox_FullMethodName = "/wrenn.v1.SandboxService/CreateSandbox"
-	SandboxService_GetSandbox_FullMethodName    = "/wrenn.v1.SandboxService/GetSandbox"
-	SandboxService_ListSandboxes_FullMethodName = "/wrenn.v1.SandboxService/ListSandboxes"
-	SandboxService_DeleteSandbox_FullMethodName = "/wrenn.v1.SandboxService/DeleteSandbox"
-	SandboxService_PingSandbox_FullMethodName   = "/wrenn.v1.SandboxService/PingSandbox"
+	SandboxService_CreateSandbox_FullMethodName     = "/wrenn.v1.SandboxService/CreateSandbox"
+	SandboxService_GetSandbox_FullMethodName        = "/wrenn.v1.SandboxService/GetSandbox"
+	SandboxService_ListSandboxes_FullMethodName     = "/wrenn.v1.SandboxService/ListSandboxes"
+	SandboxService_DeleteSandbox_FullMethodName     = "/wrenn.v1.SandboxService/DeleteSandbox"
+	SandboxService_PingSandbox_FullMethodName       = "/wrenn.v1.SandboxService/PingSandbox"
+	SandboxService_PauseSandbox_FullMethodName      = "/wrenn.v1.SandboxService/PauseSandbox"
+	SandboxService_ResumeSandbox_FullMethodName     = "/wrenn.v1.SandboxService/ResumeSandbox"
+	SandboxService_SetSandboxTimeout_FullMethodName = "/wrenn.v1.SandboxService/SetSandboxTimeout"
+	SandboxService_ForkSandbox_FullMethodName       = "/wrenn.v1.SandboxService/ForkSandbox"
+	SandboxService_ListGenerations_FullMethodName   = "/wrenn.v1.SandboxService/ListGenerations"
+	SandboxService_VerifyGeneration_FullMethodName  = "/wrenn.v1.SandboxService/VerifyGeneration"
 )
 
 // SandboxServiceClient is the client API for SandboxService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// SandboxService creates, shows and deletes sandboxes. A sandbox is one
-// microVM with its own kernel, disk and network.
+// SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+// is one microVM with its own kernel, disk and network.
 type SandboxServiceClient interface {
 	// CreateSandbox starts a microVM and answers when it takes commands.
 	CreateSandbox(ctx context.Context, in *CreateSandboxRequest, opts ...grpc.CallOption) (*Sandbox, error)
@@ -44,6 +50,22 @@ type SandboxServiceClient interface {
 	DeleteSandbox(ctx context.Context, in *DeleteSandboxRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// PingSandbox counts as activity: it starts the inactivity timeout anew.
 	PingSandbox(ctx context.Context, in *PingSandboxRequest, opts ...grpc.CallOption) (*Sandbox, error)
+	// PauseSandbox freezes memory and disk, keeps them, and gives everything else
+	// back to the host. A paused sandbox is paused already: no error.
+	PauseSandbox(ctx context.Context, in *PauseSandboxRequest, opts ...grpc.CallOption) (*Sandbox, error)
+	// ResumeSandbox brings a paused sandbox back and answers when it takes
+	// commands. Of several calls one microVM results; all get it.
+	ResumeSandbox(ctx context.Context, in *ResumeSandboxRequest, opts ...grpc.CallOption) (*ResumeSandboxResponse, error)
+	// SetSandboxTimeout changes the inactivity timeout and starts it anew.
+	SetSandboxTimeout(ctx context.Context, in *SetSandboxTimeoutRequest, opts ...grpc.CallOption) (*Sandbox, error)
+	// ForkSandbox starts copies of a running or paused sandbox. All copies begin
+	// with its memory and disk of one instant; the sandbox itself goes on.
+	ForkSandbox(ctx context.Context, in *ForkSandboxRequest, opts ...grpc.CallOption) (*ForkSandboxResponse, error)
+	// ListGenerations lists what a sandbox's memory and disk are made of, oldest first.
+	ListGenerations(ctx context.Context, in *ListGenerationsRequest, opts ...grpc.CallOption) (*ListGenerationsResponse, error)
+	// VerifyGeneration reads the newest generation of a sandbox and compares it
+	// with its checksums. What is damaged is DATA_LOSS, and the error names it.
+	VerifyGeneration(ctx context.Context, in *VerifyGenerationRequest, opts ...grpc.CallOption) (*VerifyGenerationResponse, error)
 }
 
 type sandboxServiceClient struct {
@@ -104,12 +126,72 @@ func (c *sandboxServiceClient) PingSandbox(ctx context.Context, in *PingSandboxR
 	return out, nil
 }
 
+func (c *sandboxServiceClient) PauseSandbox(ctx context.Context, in *PauseSandboxRequest, opts ...grpc.CallOption) (*Sandbox, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Sandbox)
+	err := c.cc.Invoke(ctx, SandboxService_PauseSandbox_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sandboxServiceClient) ResumeSandbox(ctx context.Context, in *ResumeSandboxRequest, opts ...grpc.CallOption) (*ResumeSandboxResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeSandboxResponse)
+	err := c.cc.Invoke(ctx, SandboxService_ResumeSandbox_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sandboxServiceClient) SetSandboxTimeout(ctx context.Context, in *SetSandboxTimeoutRequest, opts ...grpc.CallOption) (*Sandbox, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Sandbox)
+	err := c.cc.Invoke(ctx, SandboxService_SetSandboxTimeout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sandboxServiceClient) ForkSandbox(ctx context.Context, in *ForkSandboxRequest, opts ...grpc.CallOption) (*ForkSandboxResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForkSandboxResponse)
+	err := c.cc.Invoke(ctx, SandboxService_ForkSandbox_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sandboxServiceClient) ListGenerations(ctx context.Context, in *ListGenerationsRequest, opts ...grpc.CallOption) (*ListGenerationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListGenerationsResponse)
+	err := c.cc.Invoke(ctx, SandboxService_ListGenerations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sandboxServiceClient) VerifyGeneration(ctx context.Context, in *VerifyGenerationRequest, opts ...grpc.CallOption) (*VerifyGenerationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyGenerationResponse)
+	err := c.cc.Invoke(ctx, SandboxService_VerifyGeneration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SandboxServiceServer is the server API for SandboxService service.
 // All implementations must embed UnimplementedSandboxServiceServer
 // for forward compatibility.
 //
-// SandboxService creates, shows and deletes sandboxes. A sandbox is one
-// microVM with its own kernel, disk and network.
+// SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+// is one microVM with its own kernel, disk and network.
 type SandboxServiceServer interface {
 	// CreateSandbox starts a microVM and answers when it takes commands.
 	CreateSandbox(context.Context, *CreateSandboxRequest) (*Sandbox, error)
@@ -121,6 +203,22 @@ type SandboxServiceServer interface {
 	DeleteSandbox(context.Context, *DeleteSandboxRequest) (*emptypb.Empty, error)
 	// PingSandbox counts as activity: it starts the inactivity timeout anew.
 	PingSandbox(context.Context, *PingSandboxRequest) (*Sandbox, error)
+	// PauseSandbox freezes memory and disk, keeps them, and gives everything else
+	// back to the host. A paused sandbox is paused already: no error.
+	PauseSandbox(context.Context, *PauseSandboxRequest) (*Sandbox, error)
+	// ResumeSandbox brings a paused sandbox back and answers when it takes
+	// commands. Of several calls one microVM results; all get it.
+	ResumeSandbox(context.Context, *ResumeSandboxRequest) (*ResumeSandboxResponse, error)
+	// SetSandboxTimeout changes the inactivity timeout and starts it anew.
+	SetSandboxTimeout(context.Context, *SetSandboxTimeoutRequest) (*Sandbox, error)
+	// ForkSandbox starts copies of a running or paused sandbox. All copies begin
+	// with its memory and disk of one instant; the sandbox itself goes on.
+	ForkSandbox(context.Context, *ForkSandboxRequest) (*ForkSandboxResponse, error)
+	// ListGenerations lists what a sandbox's memory and disk are made of, oldest first.
+	ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error)
+	// VerifyGeneration reads the newest generation of a sandbox and compares it
+	// with its checksums. What is damaged is DATA_LOSS, and the error names it.
+	VerifyGeneration(context.Context, *VerifyGenerationRequest) (*VerifyGenerationResponse, error)
 	mustEmbedUnimplementedSandboxServiceServer()
 }
 
@@ -145,6 +243,24 @@ func (UnimplementedSandboxServiceServer) DeleteSandbox(context.Context, *DeleteS
 }
 func (UnimplementedSandboxServiceServer) PingSandbox(context.Context, *PingSandboxRequest) (*Sandbox, error) {
 	return nil, status.Error(codes.Unimplemented, "method PingSandbox not implemented")
+}
+func (UnimplementedSandboxServiceServer) PauseSandbox(context.Context, *PauseSandboxRequest) (*Sandbox, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseSandbox not implemented")
+}
+func (UnimplementedSandboxServiceServer) ResumeSandbox(context.Context, *ResumeSandboxRequest) (*ResumeSandboxResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeSandbox not implemented")
+}
+func (UnimplementedSandboxServiceServer) SetSandboxTimeout(context.Context, *SetSandboxTimeoutRequest) (*Sandbox, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSandboxTimeout not implemented")
+}
+func (UnimplementedSandboxServiceServer) ForkSandbox(context.Context, *ForkSandboxRequest) (*ForkSandboxResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForkSandbox not implemented")
+}
+func (UnimplementedSandboxServiceServer) ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListGenerations not implemented")
+}
+func (UnimplementedSandboxServiceServer) VerifyGeneration(context.Context, *VerifyGenerationRequest) (*VerifyGenerationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyGeneration not implemented")
 }
 func (UnimplementedSandboxServiceServer) mustEmbedUnimplementedSandboxServiceServer() {}
 func (UnimplementedSandboxServiceServer) testEmbeddedByValue()                        {}
@@ -257,6 +373,114 @@ func _SandboxService_PingSandbox_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SandboxService_PauseSandbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseSandboxRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).PauseSandbox(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_PauseSandbox_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).PauseSandbox(ctx, req.(*PauseSandboxRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SandboxService_ResumeSandbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeSandboxRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).ResumeSandbox(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_ResumeSandbox_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).ResumeSandbox(ctx, req.(*ResumeSandboxRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SandboxService_SetSandboxTimeout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSandboxTimeoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).SetSandboxTimeout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_SetSandboxTimeout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).SetSandboxTimeout(ctx, req.(*SetSandboxTimeoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SandboxService_ForkSandbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForkSandboxRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).ForkSandbox(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_ForkSandbox_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).ForkSandbox(ctx, req.(*ForkSandboxRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SandboxService_ListGenerations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListGenerationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).ListGenerations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_ListGenerations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).ListGenerations(ctx, req.(*ListGenerationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SandboxService_VerifyGeneration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyGenerationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SandboxServiceServer).VerifyGeneration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SandboxService_VerifyGeneration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SandboxServiceServer).VerifyGeneration(ctx, req.(*VerifyGenerationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SandboxService_ServiceDesc is the grpc.ServiceDesc for SandboxService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +507,30 @@ var SandboxService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PingSandbox",
 			Handler:    _SandboxService_PingSandbox_Handler,
+		},
+		{
+			MethodName: "PauseSandbox",
+			Handler:    _SandboxService_PauseSandbox_Handler,
+		},
+		{
+			MethodName: "ResumeSandbox",
+			Handler:    _SandboxService_ResumeSandbox_Handler,
+		},
+		{
+			MethodName: "SetSandboxTimeout",
+			Handler:    _SandboxService_SetSandboxTimeout_Handler,
+		},
+		{
+			MethodName: "ForkSandbox",
+			Handler:    _SandboxService_ForkSandbox_Handler,
+		},
+		{
+			MethodName: "ListGenerations",
+			Handler:    _SandboxService_ListGenerations_Handler,
+		},
+		{
+			MethodName: "VerifyGeneration",
+			Handler:    _SandboxService_VerifyGeneration_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class SandboxServiceStub:
-    """SandboxService creates, shows and deletes sandboxes. A sandbox is one
-    microVM with its own kernel, disk and network.
+    """SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+    is one microVM with its own kernel, disk and network.
     """
 
     def __init__(self, channel):
@@ -62,11 +62,41 @@ class SandboxServiceStub:
                 request_serializer=wrenn_dot_v1_dot_sandbox__pb2.PingSandboxRequest.SerializeToString,
                 response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
                 _registered_method=True)
+        self.PauseSandbox = channel.unary_unary(
+                '/wrenn.v1.SandboxService/PauseSandbox',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.PauseSandboxRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
+                _registered_method=True)
+        self.ResumeSandbox = channel.unary_unary(
+                '/wrenn.v1.SandboxService/ResumeSandbox',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxResponse.FromString,
+                _registered_method=True)
+        self.SetSandboxTimeout = channel.unary_unary(
+                '/wrenn.v1.SandboxService/SetSandboxTimeout',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.SetSandboxTimeoutRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
+                _registered_method=True)
+        self.ForkSandbox = channel.unary_unary(
+                '/wrenn.v1.SandboxService/ForkSandbox',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxResponse.FromString,
+                _registered_method=True)
+        self.ListGenerations = channel.unary_unary(
+                '/wrenn.v1.SandboxService/ListGenerations',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsResponse.FromString,
+                _registered_method=True)
+        self.VerifyGeneration = channel.unary_unary(
+                '/wrenn.v1.SandboxService/VerifyGeneration',
+                request_serializer=wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationResponse.FromString,
+                _registered_method=True)
 
 
 class SandboxServiceServicer:
-    """SandboxService creates, shows and deletes sandboxes. A sandbox is one
-    microVM with its own kernel, disk and network.
+    """SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+    is one microVM with its own kernel, disk and network.
     """
 
     def CreateSandbox(self, request, context):
@@ -104,6 +134,52 @@ class SandboxServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseSandbox(self, request, context):
+        """PauseSandbox freezes memory and disk, keeps them, and gives everything else
+        back to the host. A paused sandbox is paused already: no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSandbox(self, request, context):
+        """ResumeSandbox brings a paused sandbox back and answers when it takes
+        commands. Of several calls one microVM results; all get it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSandboxTimeout(self, request, context):
+        """SetSandboxTimeout changes the inactivity timeout and starts it anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForkSandbox(self, request, context):
+        """ForkSandbox starts copies of a running or paused sandbox. All copies begin
+        with its memory and disk of one instant; the sandbox itself goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGenerations(self, request, context):
+        """ListGenerations lists what a sandbox's memory and disk are made of, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyGeneration(self, request, context):
+        """VerifyGeneration reads the newest generation of a sandbox and compares it
+        with its checksums. What is damaged is DATA_LOSS, and the error names it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SandboxServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +208,36 @@ def add_SandboxServiceServicer_to_server(servicer, server):
                     request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.PingSandboxRequest.FromString,
                     response_serializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.SerializeToString,
             ),
+            'PauseSandbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSandbox,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.PauseSandboxRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.SerializeToString,
+            ),
+            'ResumeSandbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSandbox,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxResponse.SerializeToString,
+            ),
+            'SetSandboxTimeout': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSandboxTimeout,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.SetSandboxTimeoutRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.Sandbox.SerializeToString,
+            ),
+            'ForkSandbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForkSandbox,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxResponse.SerializeToString,
+            ),
+            'ListGenerations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGenerations,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'VerifyGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyGeneration,
+                    request_deserializer=wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'wrenn.v1.SandboxService', rpc_method_handlers)
@@ -141,8 +247,8 @@ def add_SandboxServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SandboxService:
-    """SandboxService creates, shows and deletes sandboxes. A sandbox is one
-    microVM with its own kernel, disk and network.
+    """SandboxService creates, shows, pauses, copies and deletes sandboxes. A sandbox
+    is one microVM with its own kernel, disk and network.
     """
 
     @staticmethod
@@ -270,6 +376,168 @@ class SandboxService:
             '/wrenn.v1.SandboxService/PingSandbox',
             wrenn_dot_v1_dot_sandbox__pb2.PingSandboxRequest.SerializeToString,
             wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSandbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/PauseSandbox',
+            wrenn_dot_v1_dot_sandbox__pb2.PauseSandboxRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSandbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/ResumeSandbox',
+            wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.ResumeSandboxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSandboxTimeout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/SetSandboxTimeout',
+            wrenn_dot_v1_dot_sandbox__pb2.SetSandboxTimeoutRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.Sandbox.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForkSandbox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/ForkSandbox',
+            wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.ForkSandboxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGenerations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/ListGenerations',
+            wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.SandboxService/VerifyGeneration',
+            wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationRequest.SerializeToString,
+            wrenn_dot_v1_dot_sandbox__pb2.VerifyGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,
