@@ -2,14 +2,21 @@
  * Entry of the addon: what Node cannot do for the host agent. Every part is
  * reached through native/addon/binding.ts, which states the types.
  */
-#include <stdbool.h>
-
 #include "module.h"
+
+typedef bool (*register_part)(napi_env env, napi_value exports);
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */)
 {
-	if (!register_crc32c(env, exports) || !register_page_server(env, exports) ||
-	    !register_memory_scan(env, exports) || !register_memory_merge(env, exports))
-		return NULL;
+	const register_part parts[] = {
+		register_crc32c,
+		register_page_server,
+		register_memory_scan,
+		register_memory_merge,
+	};
+
+	for (size_t index = 0; index < sizeof(parts) / sizeof(*parts); index++)
+		if (parts[index] && !parts[index](env, exports))
+			return NULL;
 	return exports;
 }
