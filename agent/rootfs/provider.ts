@@ -34,10 +34,7 @@ export interface RootfsProvider {
    * @param recordBefore must be durable when it resolves; called before anything is there.
    * @throws WrennError HOST_DISK_FULL when the host has no room; then nothing is left behind.
    */
-  create(
-    request: RootfsRequest,
-    recordBefore: (planned: Rootfs) => Promise<void>,
-  ): Promise<Rootfs>;
+  create(request: RootfsRequest, recordBefore: (planned: Rootfs) => Promise<void>): Promise<Rootfs>;
   /**
    * Makes the active layer one that nobody writes and every VMM may read; durable when it
    * resolves. Whoever has it open for writing must not use that any more. Idempotent.
@@ -57,6 +54,11 @@ export interface RootfsProvider {
   verify(layer: string): Promise<void>;
   /** Bytes that a layer takes on the host: allocated blocks × 512; 0 when it is gone. */
   sizeBytes(layer: string): Promise<number>;
-  /** Removes every layer that is not held. @returns the ids of the removed ones. */
-  collect(held: ReadonlySet<string>): Promise<string[]>;
+  /**
+   * Removes every layer that is not held.
+   * @param held is asked once the layers are listed, so that one which is made meanwhile, and was
+   *   recorded before, is not lost; undefined when it is not known: then none goes.
+   * @returns the ids of the removed ones; those that could not be removed are logged.
+   */
+  collect(held: () => ReadonlySet<string> | undefined): Promise<string[]>;
 }

@@ -12,6 +12,9 @@
 /** Generations of memory, or layers of disk, that a machine may come out of before they are merged. */
 export const CHAIN_LENGTH_MAX = 10;
 
+/** Entries of a lineage that are kept, the newest ones. */
+export const LINEAGE_MAX = 100;
+
 /** What a machine must be to be restored. */
 export interface RequiredMachine {
   driver: string;
@@ -40,7 +43,8 @@ export interface GenerationManifest {
   machine: RequiredMachine;
   /** Version of the guest's daemon, and the token in force; empty before its first PostInit. */
   guest: { envdVersion: string; token: string };
-  memory: { sizeBytes: number };
+  /** `builds` are the ids of all files that its blocks lie in. */
+  memory: { sizeBytes: number; builds: string[] };
   vmstate: { sizeBytes: number; crc32c: number };
   disk: {
     imagePath: string;
@@ -50,7 +54,7 @@ export interface GenerationManifest {
     /** Ids of the layers, lowest first. */
     layers: string[];
   };
-  /** Itself and what came before it, oldest first. */
+  /** What came before it and itself, oldest first; at most LINEAGE_MAX. */
   lineage: Lineage[];
 }
 
