@@ -1,0 +1,72 @@
+/**
+ * The disk of a fake machine: all that its guest writes below /disk/. A layer
+ * is a JSON file of path → content in base64; the newest one wins.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { writeFileAtomic } from '../../../lib/files/atomic-write.js';
+import type { MachineSpec } from '../driver.js';
+import type { GuestDisk } from './envd.js';
+
+const MOUNT_POINT = '/disk/';
+
+type Layer = Record<string, string>;
+
+export class FakeDisk implements GuestDisk {
+  /** Files of the sealed layers, lowest first. */
+  readonly #sealed: string[];
+  #active: string;
+  /** The end of the last write that was begun. */
+  #written: Promise<void> = Promise.resolve();
+
+  constructor({ path, layerFolders }: MachineSpec['rootfs']) {
+    this.#active = path;
+    this.#sealed = layerFolders.map((folder) => join(folder, basename(path)));
+  }
+
+  holds(path: string): boolean {
+    return path.startsWith(MOUNT_POINT);
+  }
+
+  /** Resolves when the content is on the host's disk. */
+  write(path: string, content: Buffer): Promise<void> {
+    const writing = this.#written.then(async () => {
+      const layer = { ...(await readLayer(this.#active)), [path]: content.toString('base64') };
+      await writeFileAtomic(this.#active, JSON.stringify(layer));
+    });
+    this.#written = writing.catch(() => undefined);
+    return writing;
+  }
+
+  /** Resolves when nothing is being written. */
+  flush(): Promise<void> {
+    return this.#written;
+  }
+
+  async readAll(): Promise<Map<string, Buffer>> {
+    const files = new Map<string, Buffer>();
+    for (const path of [...this.#sealed, this.#active]) {
+      for (const [name, content] of Object.entries(await readLayer(path))) {
+        files.set(name, Buffer.from(content, 'base64'));
+      }
+    }
+    return files;
+  }
+
+  /** Lets further writes go to another layer, over all that there are. */
+  switchTo(path: string): void {
+    this.#sealed.push(this.#active);
+    this.#active = path;
+  }
+}
+
+/** A layer that nobody wrote to may have no file, or an empty one. */
+async function readLayer(path: string): Promise<Layer> {
+  try {
+    const text = await readFile(path, 'utf8');
+    return text === '' ? {} : (JSON.parse(text) as Layer);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
+}
