@@ -8,6 +8,7 @@
 import type { Knex } from 'knex';
 import * as identities from './0001-identities.js';
 import * as sandboxes from './0002-sandboxes.js';
+import * as snapshots from './0003-snapshots.js';
 
 interface Step {
   name: string;
@@ -18,6 +19,7 @@ interface Step {
 const STEPS: readonly Step[] = [
   { name: '0001-identities', ...identities },
   { name: '0002-sandboxes', ...sandboxes },
+  { name: '0003-snapshots', ...snapshots },
 ];
 
 /** For Knex. */
