@@ -8,7 +8,10 @@ describe('readConfig', () => {
       port: 49983,
       runDirectory: '/run/wrenn',
       busyboxPath: '/wrenn/bin/busybox',
+      helperPath: '/wrenn/bin/wrenn-guest',
       hostnamePath: '/proc/sys/kernel/hostname',
+      machineIdPath: '/etc/machine-id',
+      dbusMachineIdPath: '/var/lib/dbus/machine-id',
     });
   });
 

@@ -11,10 +11,14 @@ export interface EnvdConfig {
   port: number;
   /** Folder, on a memory filesystem, of what must outlive a restart of the daemon. */
   runDirectory: string;
-  /** Static busybox that does what Node cannot. */
+  /** Static busybox: makes pipes and enters groups. */
   busyboxPath: string;
+  /** Static wrenn-guest: the kernel's clock and randomness. */
+  helperPath: string;
   /** File through which the kernel takes the hostname. */
   hostnamePath: string;
+  machineIdPath: string;
+  dbusMachineIdPath: string;
 }
 
 const DEFAULTS: EnvdConfig = {
@@ -22,7 +26,10 @@ const DEFAULTS: EnvdConfig = {
   port: ENVD_PORT,
   runDirectory: '/run/wrenn',
   busyboxPath: '/wrenn/bin/busybox',
+  helperPath: '/wrenn/bin/wrenn-guest',
   hostnamePath: '/proc/sys/kernel/hostname',
+  machineIdPath: '/etc/machine-id',
+  dbusMachineIdPath: '/var/lib/dbus/machine-id',
 };
 
 /**
@@ -41,7 +48,10 @@ export function readConfig(args: readonly string[]): EnvdConfig {
     port: toPort(take('port', String(DEFAULTS.port))),
     runDirectory: take('run-directory', DEFAULTS.runDirectory),
     busyboxPath: take('busybox', DEFAULTS.busyboxPath),
+    helperPath: take('helper', DEFAULTS.helperPath),
     hostnamePath: take('hostname-path', DEFAULTS.hostnamePath),
+    machineIdPath: take('machine-id-path', DEFAULTS.machineIdPath),
+    dbusMachineIdPath: take('dbus-machine-id-path', DEFAULTS.dbusMachineIdPath),
   };
   const [unknown] = given.keys();
   if (unknown !== undefined) throw new Error(`unknown argument: --${unknown}`);

@@ -1,7 +1,7 @@
 /** The daemon's gRPC server: three services behind the sandbox's token. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type Metadata, Server } from '@grpc/grpc-js';
 import { FilesystemServiceService } from '../gen/ts/wrenn/envd/v1/filesystem.js';
 import { GuestServiceService } from '../gen/ts/wrenn/envd/v1/guest.js';
 import { ProcessServiceService } from '../gen/ts/wrenn/envd/v1/process.js';
@@ -10,6 +10,7 @@ import type { Log } from '../lib/log/log.js';
 import { serve } from '../lib/rpc/service.js';
 import { TokenStore } from './auth.js';
 import type { EnvdConfig } from './config.js';
+import { Connections } from './connections.js';
 import { filesystemHandlers } from './filesystem/filesystem-service.js';
 import { guestHandlers } from './guest/guest-service.js';
 import { Identity } from './guest/identity.js';
@@ -25,6 +26,7 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   const privateDirectory = join(config.runDirectory, 'envd');
   const tokens = new TokenStore(config.runDirectory);
   const identity = new Identity(config.runDirectory);
+  const connections = new Connections();
   const pipes = new PipeStock(privateDirectory, config.busyboxPath);
   const server = new Server({
     'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
@@ -33,7 +35,7 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   });
 
   const withToken = { log, authenticate: requireToken(tokens) };
-  serve(server, GuestServiceService, guestHandlers({ config, tokens, identity }), {
+  serve(server, GuestServiceService, guestHandlers({ config, tokens, identity, connections }), {
     log,
     authenticate: requireTokenForGuest(tokens),
   });
@@ -50,7 +52,7 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
     withToken,
   );
 
-  const port = await bind(server, `${config.host}:${config.port}`);
+  const port = await connections.listen(server, config.host, config.port);
   pipes.prepare();
   return port;
 }
@@ -61,18 +63,9 @@ function requireToken(tokens: TokenStore) {
   };
 }
 
-/** GetHealth is open to all; PostInit is until there is a token. */
+/** GetHealth is open to all; PostInit and PostRestore are until there is a token. */
 function requireTokenForGuest(tokens: TokenStore) {
   return (path: string, metadata: Metadata): undefined => {
     if (path !== GuestServiceService.getHealth.path) tokens.requireTokenOrNone(metadata);
   };
-}
-
-function bind(server: Server, address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error) reject(error);
-      else resolve(port);
-    });
-  });
 }

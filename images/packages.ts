@@ -11,6 +11,7 @@ export interface HostPackage {
 }
 
 export const HOST_PACKAGES: readonly HostPackage[] = [
+  { name: 'gcc', why: 'building the C programs' },
   { name: 'make', why: 'building the C programs' },
   { name: 'libc6-dev', why: 'building the C programs' },
   { name: 'qemu-system-x86', why: 'running the microVMs' },

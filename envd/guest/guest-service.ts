@@ -1,77 +1,96 @@
 /** GuestService: tells that the daemon runs, and makes the guest a sandbox. */
-import { writeFile } from 'node:fs/promises';
 import type {
   GuestServiceService,
   PostInitRequest,
   PostInitResponse,
-  PostInitResponse_Step,
+  PostRestoreRequest,
+  PostRestoreResponse,
 } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
+import { ENTROPY_BYTES_MAX, ENTROPY_BYTES_MIN, MACHINE_ID } from '../../lib/guest/contract.js';
 import type { CallContext } from '../../lib/rpc/call-context.js';
 import type { Handlers } from '../../lib/rpc/service.js';
-import { checkToken, type TokenStore } from '../auth.js';
-import type { EnvdConfig } from '../config.js';
+import { checkToken } from '../auth.js';
+import type { Connections } from '../connections.js';
 import { ENVD_VERSION } from '../version.js';
-import type { Identity } from './identity.js';
-import { setWallClock } from './wall-clock.js';
+import { becomeSandbox, type Guest } from './become-sandbox.js';
 
 const HOSTNAME = /^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$/;
 
-export interface Guest {
-  config: EnvdConfig;
-  tokens: TokenStore;
-  identity: Identity;
+export interface ConnectedGuest extends Guest {
+  connections: Connections;
 }
 
-export function guestHandlers(guest: Guest): Handlers<typeof GuestServiceService, undefined> {
+export function guestHandlers(
+  guest: ConnectedGuest,
+): Handlers<typeof GuestServiceService, undefined> {
   return {
     async getHealth() {
       return { version: ENVD_VERSION, initialized: guest.tokens.initialized };
     },
-    async postInit(context: CallContext, request: PostInitRequest): Promise<PostInitResponse> {
-      checkHostname(request.sandboxId);
-      checkToken(request.token);
-      // Again, now that nothing is awaited between the check and the new token.
-      guest.tokens.requireTokenOrNone(context.metadata);
-      return { steps: await runSteps(stepsOf(guest, request)) };
-    },
+    postInit: (context, request) => postInit(guest, context, request),
+    postRestore: (context, request) => postRestore(guest, context, request),
   };
 }
 
-type Steps = [name: string, run: () => Promise<void>][];
-
-function stepsOf({ config, tokens, identity }: Guest, request: PostInitRequest): Steps {
-  return [
-    ['token', () => tokens.set(request.token)],
-    ['hostname', () => writeFile(config.hostnamePath, request.sandboxId)],
-    ['environment', () => identity.setEnvironment(request.env)],
-    ['template_id', () => identity.setTemplateId(request.templateId)],
-    ['sandbox_id', () => identity.setSandboxId(request.sandboxId)],
-    ['wall_clock', () => setClock(request.wallClockNs, config.busyboxPath)],
-  ];
+async function postInit(
+  guest: ConnectedGuest,
+  context: CallContext,
+  identity: PostInitRequest,
+): Promise<PostInitResponse> {
+  const receivedAtNs = process.hrtime.bigint();
+  checkIdentity(identity);
+  // Again, now that nothing is awaited between the check and the new token.
+  guest.tokens.requireTokenOrNone(context.metadata);
+  const steps = await becomeSandbox(guest, {
+    identity,
+    receivedAtNs,
+    entropy: undefined,
+    machineId: undefined,
+    setsHostname: true,
+    setsEnvironment: true,
+  });
+  return { steps };
 }
 
-/** Runs every step, also after one has failed: the report tells all that is wrong. */
-async function runSteps(steps: Steps): Promise<PostInitResponse_Step[]> {
-  const report: PostInitResponse_Step[] = [];
-  for (const [name, step] of steps) {
-    const startedAt = performance.now();
-    let error = '';
-    try {
-      await step();
-    } catch (thrown) {
-      error = thrown instanceof Error && thrown.message !== '' ? thrown.message : 'failed';
-    }
-    report.push({ name, durationMs: performance.now() - startedAt, error });
-  }
-  return report;
+async function postRestore(
+  guest: ConnectedGuest,
+  context: CallContext,
+  { identity, keepEnv, entropy, clone, machineId }: PostRestoreRequest,
+): Promise<PostRestoreResponse> {
+  const receivedAtNs = process.hrtime.bigint();
+  checkIdentity(identity);
+  checkEntropy(entropy);
+  if (clone) checkMachineId(machineId);
+  guest.tokens.requireTokenOrNone(context.metadata);
+  guest.connections.closeOthers(context.peer);
+  const steps = await becomeSandbox(guest, {
+    identity,
+    receivedAtNs,
+    entropy,
+    machineId: clone ? machineId : undefined,
+    // The one that was paused keeps the name that it had given itself.
+    setsHostname: clone,
+    setsEnvironment: !keepEnv,
+  });
+  return { steps };
 }
 
-async function setClock(wallClockNs: bigint, busyboxPath: string): Promise<void> {
-  if (wallClockNs !== 0n) await setWallClock(wallClockNs, busyboxPath);
+function checkIdentity(identity: PostInitRequest | undefined): asserts identity is PostInitRequest {
+  if (!identity) throw invalid('the identity is missing');
+  if (!HOSTNAME.test(identity.sandboxId)) throw invalid('the id is no hostname');
+  checkToken(identity.token);
 }
 
-function checkHostname(sandboxId: string): void {
-  if (HOSTNAME.test(sandboxId)) return;
-  throw new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', 'the id is no hostname');
+function checkEntropy({ length }: Buffer): void {
+  if (length >= ENTROPY_BYTES_MIN && length <= ENTROPY_BYTES_MAX) return;
+  throw invalid(`entropy has ${ENTROPY_BYTES_MIN} to ${ENTROPY_BYTES_MAX} bytes`);
+}
+
+function checkMachineId(machineId: string): void {
+  if (!MACHINE_ID.test(machineId)) throw invalid('a machine id has 32 hexadecimal digits');
+}
+
+function invalid(message: string): WrennError {
+  return new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', message);
 }

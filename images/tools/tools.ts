@@ -1,7 +1,7 @@
 /**
  * The tools image, a read-only drive that every guest mounts at /wrenn: wrenn-init.sh with a static
- * busybox, and envd with this machine's Node, its loader and its libraries. Nothing in it needs the
- * guest's distribution, and all guests share it in the host's page cache.
+ * busybox, and envd with its static helper and this machine's Node, its loader and its libraries.
+ * Nothing in it needs the guest's distribution, and all guests share it in the host's page cache.
  *
  * lz4 reads fastest under emulation: a boot with zstd takes about a second longer, and one without
  * compression is no faster.
@@ -14,6 +14,7 @@ import type { PackageCache } from '../debian/package-cache.js';
 import { runStep } from '../failure.js';
 import type { Inputs, Recipe } from '../recipe.js';
 import { bundleEnvd, compileEnvd, ENVD_SOURCES } from './envd-bundle.js';
+import { buildGuestHelper, GUEST_HELPER_NAME } from './guest-helper.js';
 import { sharedLibraries } from './shared-libraries.js';
 
 const INIT_PATH = 'images/wrenn-init.sh';
@@ -32,23 +33,29 @@ export async function toolsRecipe(
   packages: PackageCache,
   nodePath: string,
 ): Promise<Recipe<ToolsFacts>> {
-  const envd = await bundleEnvd();
+  const [envd, helper] = await Promise.all([bundleEnvd(), buildGuestHelper()]);
   return {
     name: 'tools',
     suffix: '.squashfs',
     sources: [
       'images/tools/tools.ts',
       'images/tools/shared-libraries.ts',
+      'images/tools/guest-helper.ts',
       ...ENVD_SOURCES,
       INIT_PATH,
       LOADER_PATH,
       ...MOUNTS_PATHS,
     ],
-    inputs: { envd: envd.toString('latin1'), ...(await identify(nodePath)) },
+    inputs: {
+      envd: envd.toString('latin1'),
+      guestHelper: helper.sha256,
+      ...(await identify(nodePath)),
+    },
     async build(target, { directory, task }) {
       task.step('collecting Node and busybox');
       const busybox = await readBusybox(packages);
       await collectPrograms(directory, nodePath, busybox.content);
+      await writeFile(join(directory, 'bin', GUEST_HELPER_NAME), helper.content, { mode: 0o755 });
       await collectScripts(directory);
       task.step('compiling envd');
       await collectEnvd(directory, envd, nodePath);

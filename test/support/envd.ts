@@ -24,11 +24,26 @@ export const TOKEN = 'token-of-a-test-0123456789';
 const CALL_TIMEOUT_MS = 20_000;
 /** Stands in for busybox where the machine has none: what a guest's has, coreutils have too. */
 const BUSYBOX_SUBSTITUTE = '#!/bin/sh\nexec "$@"\n';
+/** Stands in for wrenn-guest, which would set the clock of this machine. */
+const HELPER_SUBSTITUTE = [
+  '#!/bin/sh',
+  'echo "$@" >> "$0.calls"',
+  'echo wall_clock 0',
+  'if [ "$1" = restore ]; then',
+  '  wc -c >> "$0.entropy"',
+  '  echo add_entropy 0',
+  '  echo reseed 0',
+  'fi',
+].join('\n');
 
 let bundle: Promise<string> | undefined;
 
 export interface EnvdProcess extends AsyncDisposable {
-  /** Folder that is gone with the daemon; `run` in it is the daemon's. */
+  /**
+   * Folder that is gone with the daemon. In it are `run`, the daemon's own; `hostname`,
+   * `machine-id` and `dbus-machine-id` in place of the guest's; and `helper.calls` and
+   * `helper.entropy`, with the arguments and the number of bytes that the helper has got.
+   */
   directory: string;
   target: string;
   pid: number;
@@ -79,6 +94,8 @@ export interface EnvdOptions {
   hostnamePath?: string;
   /** Program that stands in for busybox. */
   busyboxPath?: string;
+  /** Program in place of wrenn-guest; one that notes its calls and does nothing when left out. */
+  helperPath?: string;
 }
 
 /** Starts the daemon. Needs root. */
@@ -164,12 +181,14 @@ export async function isAlive(pid: number): Promise<boolean> {
 
 async function commandFor(
   directory: string,
-  { accounts, hostnamePath, busyboxPath }: EnvdOptions,
+  { accounts, hostnamePath, busyboxPath, helperPath }: EnvdOptions,
 ): Promise<string[]> {
   await mkdir(join(directory, 'run'));
   await writeFile(join(directory, 'hostname'), '');
   const substitute = join(directory, 'busybox');
   await writeFile(substitute, BUSYBOX_SUBSTITUTE, { mode: 0o755 });
+  const helper = join(directory, 'helper');
+  await writeFile(helper, HELPER_SUBSTITUTE, { mode: 0o755 });
   bundle ??= bundleEnvd();
   const command = [
     process.execPath,
@@ -177,7 +196,10 @@ async function commandFor(
     '--host=127.0.0.1',
     `--run-directory=${join(directory, 'run')}`,
     `--busybox=${busyboxPath ?? findBusybox() ?? substitute}`,
+    `--helper=${helperPath ?? helper}`,
     `--hostname-path=${hostnamePath ?? join(directory, 'hostname')}`,
+    `--machine-id-path=${join(directory, 'machine-id')}`,
+    `--dbus-machine-id-path=${join(directory, 'dbus-machine-id')}`,
   ];
   return accounts ? withAccounts(directory, accounts, command) : command;
 }
