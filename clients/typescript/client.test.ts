@@ -5,7 +5,17 @@ import { CreateApiKeyResponse } from '../../gen/ts/wrenn/v1/api_key.js';
 import { Session, User } from '../../gen/ts/wrenn/v1/auth.js';
 import { WriteFileResponse } from '../../gen/ts/wrenn/v1/file.js';
 import { ExecResponse } from '../../gen/ts/wrenn/v1/process.js';
-import { Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
+import {
+  ForkResult,
+  Generation,
+  ResumeMode,
+  ResumeSandboxResponse,
+  Sandbox,
+  SandboxState,
+  TimeoutAction,
+  VerifyGenerationResponse,
+} from '../../gen/ts/wrenn/v1/sandbox.js';
+import { Snapshot } from '../../gen/ts/wrenn/v1/snapshot.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { type Script, startApiServer } from '../../test/support/api-server.js';
 import { WrennApiError, WrennClient } from './index.js';
@@ -125,6 +135,136 @@ describe('WrennClient', () => {
         await client.files.write('sb1', '/b', Uint8Array.of(0, 255));
         expect((await client.files.read('sb1', '/a')).toString()).to.equal('grüße');
         expect([...(await client.files.read('sb1', '/b'))]).to.deep.equal([0, 255]);
+      },
+    );
+  });
+
+  it('pauses a sandbox and resumes it warm or cold', async () => {
+    const modes: ResumeMode[] = [];
+    await withClient(
+      {
+        sandboxes: {
+          pauseSandbox: async (_, { sandboxId }) =>
+            Sandbox.fromPartial({ sandboxId, state: SandboxState.SANDBOX_STATE_PAUSED }),
+          resumeSandbox: async (_, { sandboxId, mode }) => {
+            modes.push(mode);
+            const steps = [{ name: 'wall_clock', durationMs: 2 }];
+            return ResumeSandboxResponse.fromPartial({ sandbox: { sandboxId }, steps });
+          },
+        },
+      },
+      async (client) => {
+        const paused = await client.sandboxes.pause('sb1');
+        expect(paused.state).to.equal(SandboxState.SANDBOX_STATE_PAUSED);
+        const { sandbox, steps } = await client.sandboxes.resume('sb1');
+        expect(sandbox?.sandboxId).to.equal('sb1');
+        expect(steps).to.deep.equal([{ name: 'wall_clock', durationMs: 2 }]);
+        await client.sandboxes.resume('sb1', { cold: true });
+        expect(modes).to.deep.equal([ResumeMode.RESUME_MODE_WARM, ResumeMode.RESUME_MODE_COLD]);
+      },
+    );
+  });
+
+  it('returns what became of each copy of a fork', async () => {
+    await withClient(
+      {
+        sandboxes: {
+          forkSandbox: async (_, { sandboxId, count }) => ({
+            results: [
+              ForkResult.fromPartial({
+                result: { $case: 'sandbox', value: { sandboxId: `${sandboxId}-of-${count}` } },
+              }),
+              ForkResult.fromPartial({
+                result: { $case: 'error', value: { code: Code.RESOURCE_EXHAUSTED } },
+              }),
+            ],
+          }),
+        },
+      },
+      async (client) => {
+        const { results } = await client.sandboxes.fork('sb1', 2);
+        const [copy, failure] = results.map(({ result }) => result);
+        expect(copy).to.have.nested.property('value.sandboxId', 'sb1-of-2');
+        expect(failure).to.deep.include({ $case: 'error' });
+        expect(failure).to.have.nested.property('value.code', Code.RESOURCE_EXHAUSTED);
+      },
+    );
+  });
+
+  it('leaves what a timeout leads to as it is unless told', async () => {
+    const actions: TimeoutAction[] = [];
+    await withClient(
+      {
+        sandboxes: {
+          setSandboxTimeout: async (_, { sandboxId, timeoutSec, onTimeout }) => {
+            actions.push(onTimeout);
+            return Sandbox.fromPartial({ sandboxId, timeoutSec, onTimeout });
+          },
+        },
+      },
+      async (client) => {
+        expect(await client.sandboxes.setTimeout('sb1', 60)).to.include({ timeoutSec: 60 });
+        await client.sandboxes.setTimeout('sb1', 0, TimeoutAction.TIMEOUT_ACTION_PAUSE);
+        expect(actions).to.deep.equal([
+          TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED,
+          TimeoutAction.TIMEOUT_ACTION_PAUSE,
+        ]);
+      },
+    );
+  });
+
+  it('lists and verifies generations', async () => {
+    await withClient(
+      {
+        sandboxes: {
+          listGenerations: async () => ({
+            generations: ['g0', 'g1'].map((generationId) =>
+              Generation.fromPartial({ generationId, memoryBytes: 2 ** 40 }),
+            ),
+          }),
+          verifyGeneration: async () =>
+            VerifyGenerationResponse.fromPartial({ generationId: 'g1', verifiedBytes: 4096 }),
+        },
+      },
+      async (client) => {
+        const generations = await client.sandboxes.generations('sb1');
+        expect(generations.map(({ generationId }) => generationId)).to.deep.equal(['g0', 'g1']);
+        expect(generations[0]?.memoryBytes).to.equal(2 ** 40);
+        const verified = await client.sandboxes.verifyGeneration('sb1');
+        expect(verified).to.include({ generationId: 'g1', verifiedBytes: 4096 });
+      },
+    );
+  });
+
+  it('makes, lists, shows and deletes snapshots', async () => {
+    const snapshots = new Map<string, Snapshot>();
+    await withClient(
+      {
+        snapshots: {
+          createSnapshot: async (_, { sandboxId, name }) => {
+            const snapshot = Snapshot.fromPartial({ snapshotId: 'sn1', sandboxId, name });
+            snapshots.set('sn1', snapshot);
+            return snapshot;
+          },
+          getSnapshot: async (_, { snapshotId }) => snapshots.get(snapshotId) as Snapshot,
+          listSnapshots: async () => ({ snapshots: [...snapshots.values()], nextPageToken: '' }),
+          deleteSnapshot: async (_, { snapshotId }) => {
+            snapshots.delete(snapshotId);
+            return {};
+          },
+        },
+      },
+      async (client) => {
+        const listed = async () => {
+          const names: string[] = [];
+          for await (const { name } of client.snapshots.list()) names.push(name);
+          return names;
+        };
+        const { snapshotId } = await client.snapshots.create('sb1', 'ready');
+        expect(await client.snapshots.get(snapshotId)).to.include({ name: 'ready' });
+        expect(await listed()).to.deep.equal(['ready']);
+        await client.snapshots.delete(snapshotId);
+        expect(await listed()).to.deep.equal([]);
       },
     );
   });

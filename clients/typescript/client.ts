@@ -5,6 +5,7 @@ import { type CallOptions, Connection } from './connection.js';
 import { Files } from './files.js';
 import { type ExecOptions, type ExecResult, exec } from './processes.js';
 import { Sandboxes } from './sandboxes.js';
+import { Snapshots } from './snapshots.js';
 
 /** Where a control plane listens when nobody says otherwise. */
 export const DEFAULT_ADDRESS = '127.0.0.1:7071';
@@ -12,7 +13,7 @@ export const DEFAULT_ADDRESS = '127.0.0.1:7071';
 export interface WrennClientOptions {
   /** gRPC address of the control plane: `host:port` or `unix:/path`. */
   address?: string;
-  /** API key, for sandboxes, exec and files. */
+  /** API key, for sandboxes, snapshots, exec and files. */
   apiKey?: string | undefined;
   /** Access token of a user, for API keys and `auth.me()`. */
   accessToken?: string | undefined;
@@ -28,6 +29,7 @@ export class WrennClient {
   readonly auth: Auth;
   readonly apiKeys: ApiKeys;
   readonly sandboxes: Sandboxes;
+  readonly snapshots: Snapshots;
   readonly files: Files;
   readonly #connection: Connection;
 
@@ -40,6 +42,7 @@ export class WrennClient {
     this.auth = new Auth(this.#connection);
     this.apiKeys = new ApiKeys(this.#connection);
     this.sandboxes = new Sandboxes(this.#connection);
+    this.snapshots = new Snapshots(this.#connection);
     this.files = new Files(this.#connection);
   }
 

@@ -5,11 +5,22 @@
 export type { ApiKey, CreateApiKeyResponse } from '../../gen/ts/wrenn/v1/api_key.js';
 export type { Session, Team, User } from '../../gen/ts/wrenn/v1/auth.js';
 export { ErrorReason } from '../../gen/ts/wrenn/v1/errors.js';
-export { type Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
+export {
+  type ForkResult,
+  type ForkSandboxResponse,
+  type Generation,
+  type RestoreStep,
+  type ResumeSandboxResponse,
+  type Sandbox,
+  SandboxState,
+  TimeoutAction,
+  type VerifyGenerationResponse,
+} from '../../gen/ts/wrenn/v1/sandbox.js';
+export { type Snapshot, SnapshotType } from '../../gen/ts/wrenn/v1/snapshot.js';
 export { DEFAULT_ADDRESS, WrennClient, type WrennClientOptions } from './client.js';
 export type { CallOptions } from './connection.js';
 export { type FieldViolation, WrennApiError } from './error.js';
 export { FILE_BYTES_MAX } from './files.js';
 export type { PageOptions } from './pages.js';
 export type { ExecOptions, ExecResult } from './processes.js';
-export type { CreateSandboxOptions } from './sandboxes.js';
+export type { CreateSandboxOptions, ResumeOptions } from './sandboxes.js';
