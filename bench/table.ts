@@ -1,4 +1,5 @@
 /** A benchmark's report for people. Pure. */
+import { formatTable } from '../cli/output/table.js';
 import { DIRECT, DIRECT_AGAIN } from './call-arms.js';
 import type { MachineFacts, Noise } from './machine.js';
 import type { ArmReport, BenchReport, GroupReport } from './report.js';
@@ -69,19 +70,7 @@ export function alignTable(
   columns: readonly string[],
   rows: readonly (readonly string[])[],
 ): string[] {
-  const lines = [columns, ...rows];
-  const widths = columns.map((_, index) =>
-    Math.max(...lines.map((line) => line[index]?.length ?? 0)),
-  );
-  return lines.map((line) =>
-    line
-      .map((cell, index) => {
-        const width = widths[index] ?? 0;
-        return index === 0 ? cell.padEnd(width) : cell.padStart(width);
-      })
-      .join('  ')
-      .trimEnd(),
-  );
+  return formatTable(columns, rows, { numbersFrom: 1, gap: '  ' });
 }
 
 /** Says what a reader should not believe. */
