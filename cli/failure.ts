@@ -70,6 +70,16 @@ function hintFor(error: WrennApiError): string | undefined {
       return 'if it is yours, log in by wrenn auth login';
     case 'SANDBOX_NOT_FOUND':
       return 'wrenn sandbox ls shows your sandboxes';
+    case 'SANDBOX_STATE':
+      return error.metadata.state === 'PAUSED' ? 'wrenn sandbox resume brings it back' : undefined;
+    case 'SNAPSHOT_NOT_FOUND':
+    case 'TEMPLATE_NOT_FOUND':
+      return 'wrenn snapshot ls shows templates and snapshots';
+    case 'SNAPSHOT_DAMAGED':
+    case 'SNAPSHOT_INCOMPATIBLE':
+      return 'wrenn sandbox resume --cold boots a sandbox from its disk, without its memory';
+    case 'SNAPSHOT_IN_USE':
+      return 'delete the sandboxes that were started from it first';
     case 'API_KEY_NOT_FOUND':
       return 'wrenn key ls shows your keys';
     case 'COMMAND_TIMEOUT':

@@ -5,6 +5,7 @@ import { addAuthCommands } from './commands/auth.js';
 import { addKeyCommands } from './commands/key.js';
 import { addPlatformCommands } from './commands/platform.js';
 import { addSandboxCommands } from './commands/sandbox.js';
+import { addSnapshotCommands } from './commands/snapshot.js';
 import type { CliIo } from './io.js';
 import { type GlobalOptions, openSession } from './session.js';
 
@@ -39,5 +40,6 @@ export function createProgram(io: CliIo, outcome: { exitCode: number }): Command
   addAuthCommands(program, context);
   addKeyCommands(program, context);
   addSandboxCommands(program, context);
+  addSnapshotCommands(program, context);
   return program;
 }

@@ -13,15 +13,15 @@ export function addPlatformCommands(program: Command, context: CommandContext): 
     });
   program
     .command('down')
-    .description('delete all sandboxes and stop the platform')
-    .option('-y, --yes', 'do not ask')
+    .description('pause all sandboxes and stop the platform')
+    .option('-y, --yes', 'delete what cannot be paused, without asking')
     .action(async (options: { yes?: boolean }) => {
       const { down } = await import('../up/down.js');
       await down(context, options.yes ?? false);
     });
   program
     .command('reset')
-    .description('down, and delete users, keys and the database')
+    .description('delete all sandboxes, snapshots, users, keys and the database')
     .option('-y, --yes', 'do not ask')
     .action(async (options: { yes?: boolean }) => {
       const { reset } = await import('../up/reset.js');

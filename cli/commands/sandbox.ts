@@ -1,22 +1,27 @@
-/** `wrenn sandbox`: create, list, run programs in, copy files, delete. */
+/** `wrenn sandbox`: create, list, delete; the other commands have files of their own. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CreateSandboxOptions } from '../../clients/typescript/index.js';
-import { Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { type Sandbox, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
 import type { CommandContext } from '../command-context.js';
 import { printLine } from '../io.js';
 import { formatAge } from '../output/age.js';
-import { messageToJson } from '../output/message-json.js';
+import { formatState, sandboxToJson } from '../output/sandbox.js';
 import { formatTable } from '../output/table.js';
 import { withClient } from '../session.js';
 import { addCopyCommand } from './copy.js';
 import { addExecCommand } from './exec.js';
+import { addForkCommand } from './fork.js';
+import { addGenerationCommands } from './generation.js';
 import { collectPair, parseWholeNumber } from './options.js';
+import { addPauseCommands } from './pause.js';
+import { addTimeoutCommands, parseTimeoutAction } from './timeout.js';
 
 interface CreateOptions {
   template?: string;
   vcpus?: number;
   memory?: number;
   timeout?: number;
+  onTimeout?: TimeoutAction;
   env?: Record<string, string>;
   metadata?: Record<string, string>;
 }
@@ -30,6 +35,10 @@ export function addSandboxCommands(program: Command, context: CommandContext): v
     .action(() => listSandboxes(context));
   addExecCommand(sandbox, context);
   addCopyCommand(sandbox, context);
+  addPauseCommands(sandbox, context);
+  addForkCommand(sandbox, context);
+  addTimeoutCommands(sandbox, context);
+  addGenerationCommands(sandbox, context);
   sandbox
     .command('rm')
     .description('end sandboxes and delete their disks')
@@ -41,10 +50,15 @@ function addCreateCommand(sandbox: Command, context: CommandContext): void {
   sandbox
     .command('create')
     .description('start a sandbox and print its id when it takes commands')
-    .option('--template <name>', 'template to start from')
+    .option('--template <name>', 'template or snapshot to start from')
     .option('--vcpus <number>', 'virtual CPUs', parseWholeNumber)
     .option('--memory <MiB>', 'memory', parseMemory)
-    .option('--timeout <seconds>', 'delete it after this long without activity', parseWholeNumber)
+    .option('--timeout <seconds>', 'how long it may be unused', parseWholeNumber)
+    .option(
+      '--on-timeout <delete|pause>',
+      'what happens then, delete unless told',
+      parseTimeoutAction,
+    )
     .option('--env <NAME=value>', 'variable of every program; repeatable', collectPair)
     .option('--metadata <name=value>', 'label of your own; repeatable', collectPair)
     .action((options: CreateOptions) => createSandbox(context, options));
@@ -67,11 +81,12 @@ async function createSandbox(
     vcpus: options.vcpus ?? 0,
     memoryMb: options.memory ?? 0,
     timeoutSec: options.timeout ?? 0,
+    onTimeout: options.onTimeout ?? TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED,
     env: options.env ?? {},
     metadata: options.metadata ?? {},
   };
   const created = await withClient(session, (client) => client.sandboxes.create(request));
-  printLine(io.stdout, session.json ? JSON.stringify(toJson(created)) : created.sandboxId);
+  printLine(io.stdout, session.json ? JSON.stringify(sandboxToJson(created)) : created.sandboxId);
 }
 
 async function listSandboxes({ io, session: open }: CommandContext): Promise<void> {
@@ -81,14 +96,14 @@ async function listSandboxes({ io, session: open }: CommandContext): Promise<voi
     for await (const sandbox of client.sandboxes.list()) sandboxes.push(sandbox);
   });
   if (session.json) {
-    printLine(io.stdout, JSON.stringify({ sandboxes: sandboxes.map(toJson) }));
+    printLine(io.stdout, JSON.stringify({ sandboxes: sandboxes.map(sandboxToJson) }));
     return;
   }
   const columns = ['ID', 'TEMPLATE', 'STATE', 'VCPUS', 'MEMORY', 'ADDRESS', 'CREATED', 'LAST USED'];
   const rows = sandboxes.map((sandbox) => [
     sandbox.sandboxId,
     sandbox.template,
-    stateName(sandbox.state),
+    formatState(sandbox),
     String(sandbox.vcpus),
     `${sandbox.memoryMb} MiB`,
     sandbox.guestIp,
@@ -110,12 +125,4 @@ async function removeSandboxes(
     }
   });
   if (session.json) printLine(io.stdout, JSON.stringify({ sandbox_ids: ids }));
-}
-
-function toJson(sandbox: Sandbox) {
-  return messageToJson('wrenn.v1.Sandbox', Sandbox, sandbox);
-}
-
-function stateName(state: SandboxState): string {
-  return (SandboxState[state] ?? String(state)).replace('SANDBOX_STATE_', '');
 }

@@ -7,7 +7,7 @@ import { HostAgentServiceService } from '../../gen/ts/wrenn/hostagent/v1/host_ag
 import { randomId } from '../../lib/ids/random-id.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
 import { CliError } from '../failure.js';
-import { destroySandboxes } from '../up/delete-sandboxes.js';
+import { destroySandboxes } from '../up/agent-sandboxes.js';
 import { startAgentAlone } from '../up/platform.js';
 import { QUIET_REPORT, runDemo } from './demo.js';
 import type { Steps } from './steps.js';

@@ -3,7 +3,7 @@
  * through its public API, stops everything and leaves nothing behind.
  */
 import { reachableAddress } from '../address.js';
-import { destroySandboxes } from '../up/delete-sandboxes.js';
+import { destroySandboxes } from '../up/agent-sandboxes.js';
 import { startPlatform } from '../up/platform.js';
 import { QUIET_REPORT, runDemo } from './demo.js';
 import { withPlatform } from './teardown.js';

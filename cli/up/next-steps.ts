@@ -27,6 +27,6 @@ export function nextSteps(config: PlatformConfig, apiKey: string): string[] {
     "  ./bin/wrenn sandbox exec $sandbox -- python3 -c 'print(6 * 7)'",
     '  ./bin/wrenn sandbox rm $sandbox',
     '',
-    `Logs are in ${config.stateDirectory}/logs. ./bin/wrenn down deletes all sandboxes and stops.`,
+    `Logs are in ${config.stateDirectory}/logs. ./bin/wrenn down pauses all sandboxes and stops.`,
   ];
 }

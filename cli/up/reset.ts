@@ -1,4 +1,4 @@
-/** `wrenn reset`: `wrenn down`, and then all state is deleted. */
+/** `wrenn reset`: deletes all sandboxes, stops the platform and deletes all of its state. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reachableAddress } from '../address.js';
@@ -7,21 +7,14 @@ import { type PlatformConfig, readClientConfig, readPlatformConfig } from '../co
 import { confirm } from '../confirm.js';
 import { CredentialStore } from '../credentials.js';
 import { printLine } from '../io.js';
-import { destroySandboxes } from './delete-sandboxes.js';
-import { type Deletion, stopPlatform } from './down.js';
+import { destroySandboxes } from './agent-sandboxes.js';
 import { isLocalUser } from './local-user.js';
-import { startAgentAlone } from './platform.js';
-
-/** Needs neither the database, which is deleted anyway and may be why, nor free ports. */
-const byAgent: Deletion = {
-  start: startAgentAlone,
-  deleteAll: ({ agentSocketPath }) => destroySandboxes(agentSocketPath),
-};
+import { stopPlatform } from './stop.js';
 
 /** What the platform puts into its folders; whatever else lies there is not touched. */
 const STATE_ENTRIES = [
   ...['instance.json', 'local-user.json', 'jwt-secret'],
-  ...['postgres', 'sandboxes', 'logs'],
+  ...['postgres', 'sandboxes', 'snapshots', 'logs'],
 ];
 const RUN_ENTRIES = ['agent.sock', 'ledger', 'sandboxes', 'postgres'];
 
@@ -30,18 +23,20 @@ export async function reset({ io, session }: CommandContext, yes: boolean): Prom
   const what = describeState(config);
   if (!yes) await confirm(io, `This deletes ${what}. Go on?`);
 
-  await using stopped = await stopPlatform(config, io, byAgent);
+  await using stopped = await stopPlatform(config, io, () =>
+    destroySandboxes(config.agentSocketPath),
+  );
   await removeEntries(config.stateDirectory, STATE_ENTRIES);
   await removeEntries(config.runDirectory, RUN_ENTRIES);
   await forgetLocalUser(io.environment, config);
-  const json = JSON.stringify({ deleted_sandboxes: stopped.deleted });
+  const json = JSON.stringify({ deleted_sandboxes: stopped.result ?? 0 });
   printLine(io.stdout, session().json ? json : `deleted ${what}`);
 }
 
 function describeState({ stateDirectory, databaseUrl }: PlatformConfig): string {
   return databaseUrl === undefined
-    ? `all sandboxes, and users, keys, database and logs in ${stateDirectory}`
-    : `all sandboxes and what is in ${stateDirectory}, but not the database of DATABASE_URL`;
+    ? `all sandboxes and snapshots, and users, keys, database and logs in ${stateDirectory}`
+    : `all sandboxes and snapshots, and what is in ${stateDirectory}, but not the database of DATABASE_URL`;
 }
 
 async function removeEntries(directory: string, entries: readonly string[]): Promise<void> {
