@@ -98,13 +98,26 @@ static bool read_runs(napi_env env, napi_value object, struct mapped_memory *mem
 	return !wrong;
 }
 
+static bool read_content(napi_env env, napi_value object, struct mapped_memory *memory,
+			 uint32_t *stored)
+{
+	*memory = (struct mapped_memory){0};
+	return read_files(env, object, memory) && read_runs(env, object, memory, stored);
+}
+
+bool read_files_and_runs(napi_env env, napi_value object, struct mapped_memory *memory)
+{
+	uint32_t stored;
+
+	return read_content(env, object, memory, &stored);
+}
+
 bool read_mapped_memory(napi_env env, napi_value object, struct mapped_memory *memory)
 {
 	uint32_t stored;
 	size_t count;
 
-	*memory = (struct mapped_memory){0};
-	if (!read_files(env, object, memory) || !read_runs(env, object, memory, &stored) ||
+	if (!read_content(env, object, memory, &stored) ||
 	    !read_uint32_array(env, object, "checksums", &memory->checksums, &count))
 		return false;
 	if (count == 0 || count == stored)

@@ -40,6 +40,10 @@ struct mapped_memory {
  * files, or none. The memory is to be freed in any case.
  */
 bool read_mapped_memory(napi_env env, napi_value object, struct mapped_memory *memory);
+
+/* The same of an object that has files and runs alone. */
+bool read_files_and_runs(napi_env env, napi_value object, struct mapped_memory *memory);
+
 void free_mapped_memory(struct mapped_memory *memory);
 
 /* The run that holds the block, which must be below block_count. */

@@ -11,8 +11,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */)
 	const register_part parts[] = {
 		register_crc32c,
 		register_page_server,
-		register_memory_scan,
-		register_memory_merge,
+		register_memory,
 	};
 
 	for (size_t index = 0; index < sizeof(parts) / sizeof(*parts); index++)

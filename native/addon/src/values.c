@@ -1,5 +1,6 @@
 /* JavaScript's values as C's, and back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -108,6 +109,19 @@ bool read_int(napi_env env, napi_value object, const char *name, int *number)
 		return refuse(env, name, "below 2^31");
 	*number = (int)read;
 	return true;
+}
+
+bool read_descriptor(napi_env env, napi_value object, const char *name, int *descriptor)
+{
+	int read = -1;
+
+	*descriptor = -1;
+	if (!read_int(env, object, name, &read))
+		return false;
+	*descriptor = fcntl(read, F_DUPFD_CLOEXEC, 3);
+	if (*descriptor < 0)
+		throw_error(env, errno, name);
+	return *descriptor >= 0;
 }
 
 bool read_bigint(napi_env env, napi_value object, const char *name, uint64_t *number)

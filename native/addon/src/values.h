@@ -25,6 +25,8 @@ bool read_property(napi_env env, napi_value object, const char *name, napi_value
 bool read_uint32(napi_env env, napi_value object, const char *name, uint32_t *number);
 /* A file descriptor or process id: 0 to INT_MAX. */
 bool read_int(napi_env env, napi_value object, const char *name, int *number);
+/* A duplicate of a file descriptor, which the caller may close meanwhile; -1 when it returns false. */
+bool read_descriptor(napi_env env, napi_value object, const char *name, int *descriptor);
 /* A JavaScript number that is a whole one and not negative. */
 bool read_size(napi_env env, napi_value object, const char *name, uint64_t *number);
 bool read_bigint(napi_env env, napi_value object, const char *name, uint64_t *number);
