@@ -3,23 +3,24 @@
  * be silent, endless, or lie, and none of it may harm the agent or pass
  * unchecked to a caller.
  */
+import type { PostInitRequest } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
 import type { Log } from '../../lib/log/log.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
 import { CommandEvents, type CommandResult, STREAM_BYTES_MAX } from './command-result.js';
 import { createConnection, type GuestConnection } from './guest-connection.js';
-import { contractBroken, fromGuest, guestUnreachable, printable } from './guest-error.js';
+import { contractBroken, fromGuest, guestUnreachable, restoreFailed } from './guest-error.js';
+import { checkSteps, type GuestStep } from './guest-steps.js';
 import { untilReady } from './readiness.js';
 
-/** Time limit of PostInit; it may wait for the beginning of a second to set the clock. */
+/** Time limit of PostInit and PostRestore; a busy emulated guest gets it. */
 export const POST_INIT_TIMEOUT_MS = 30_000;
 /** Time limit of a read or a write. */
 export const FILE_TIMEOUT_MS = 60_000;
 /** Time beyond a command's own limit after which the guest is given up. */
 export const EXEC_SLACK_MS = 10_000;
 
-const STEP_NAME = /^[a-z_]{1,32}$/;
 const NS_PER_MS = 1_000_000n;
 
 export interface GuestLimits {
@@ -51,6 +52,20 @@ export interface GuestIdentity {
   templateId: string;
   /** Environment variables of every program. */
   env: Record<string, string>;
+}
+
+export interface GuestRestore {
+  identity: GuestIdentity;
+  /** Token that was in force when the snapshot was taken; empty when there was none. */
+  oldToken: string;
+  /** Whether the variables stay as they are. */
+  keepEnv: boolean;
+  /** Whether the guest is a copy, which gets a machine id and a hostname of its own. */
+  clone: boolean;
+  /** 32 to 512 random bytes for the kernel, never used before. */
+  entropy: Buffer;
+  /** Machine id of a clone, 32 hexadecimal digits; empty otherwise. */
+  machineId: string;
 }
 
 export interface GuestCommand {
@@ -98,10 +113,11 @@ export class GuestClient {
 
   /**
    * Waits until the daemon answers.
+   * @returns what the daemon says its version is: at most 64 printable characters.
    * @throws WrennError GUEST_UNREACHABLE when it does not in time; the signal's reason when that aborts.
    */
-  async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const connection = await untilReady(this.#target, timeoutMs, signal, (error) =>
+  async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<{ version: string }> {
+    const { connection, version } = await untilReady(this.#target, timeoutMs, signal, (error) =>
       // Every guest that boots fails some tries: a stack for each would bury the log.
       this.#log.debug('guest daemon does not answer yet', { reason: messageOf(error) }),
     );
@@ -111,6 +127,7 @@ export class GuestClient {
     }
     this.#connection?.close();
     this.#connection = connection;
+    return { version };
   }
 
   /**
@@ -118,21 +135,32 @@ export class GuestClient {
    * @throws WrennError GUEST_UNREACHABLE, naming the step that failed.
    */
   async postInit(identity: GuestIdentity, signal: AbortSignal): Promise<void> {
-    const request = {
-      ...identity,
-      token: this.#token,
-      wallClockNs: BigInt(Date.now()) * NS_PER_MS,
-    };
+    const request = this.#identityNow(identity);
     const { steps } = await this.#call(signal, ({ guest }) =>
       guest.postInit(request, this.#options(this.#limits.postInitTimeoutMs, signal)),
     );
-    const failed = steps.find(({ error }) => error !== '');
-    if (!failed) return;
-    const step = STEP_NAME.test(failed.name) ? failed.name : 'unknown';
-    throw guestUnreachable(
-      `the guest could not be initialized: step ${step} failed`,
-      new Error(`guest step ${step}: ${printable(failed.error)}`),
-      { step },
+    checkSteps(steps, (step, cause) =>
+      guestUnreachable(`the guest could not be initialized: step ${step} failed`, cause, { step }),
+    );
+  }
+
+  /**
+   * Makes a guest that was restored from a snapshot a sandbox again: clock, randomness, identity.
+   * The call carries the old token; every later one carries this client's.
+   * @returns the steps that the guest has done.
+   * @throws WrennError RESTORE_FAILED, naming the step that failed, and GUEST_UNREACHABLE when the
+   * guest does not answer. The guest is then in no state to be used.
+   */
+  async postRestore(restore: GuestRestore, signal: AbortSignal): Promise<GuestStep[]> {
+    const { identity, oldToken, ...others } = restore;
+    const options = this.#options(this.#limits.postInitTimeoutMs, signal, oldToken);
+    const { steps } = await this.#call(signal, ({ guest }) =>
+      guest
+        .postRestore({ ...others, identity: this.#identityNow(identity) }, options)
+        .catch(throwIfUnimplemented),
+    );
+    return checkSteps(steps, (step, cause) =>
+      restoreFailed(`the guest could not be restored: step ${step} failed`, step, cause),
     );
   }
 
@@ -203,9 +231,18 @@ export class GuestClient {
     }
   }
 
-  #options(timeoutMs: number, signal: AbortSignal): ClientCallOptions {
-    return { timeoutMs, signal, metadata: { [ENVD_TOKEN_KEY]: this.#token } };
+  #identityNow(identity: GuestIdentity): PostInitRequest {
+    return { ...identity, token: this.#token, wallClockNs: BigInt(Date.now()) * NS_PER_MS };
   }
+
+  #options(timeoutMs: number, signal: AbortSignal, token = this.#token): ClientCallOptions {
+    return { timeoutMs, signal, metadata: token === '' ? {} : { [ENVD_TOKEN_KEY]: token } };
+  }
+}
+
+function throwIfUnimplemented(error: unknown): never {
+  if (WrennError.from(error).code !== Code.UNIMPLEMENTED) throw error;
+  throw restoreFailed("the snapshot's guest daemon is too old to be restored", 'post_restore');
 }
 
 function closedError(): WrennError {

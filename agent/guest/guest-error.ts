@@ -9,8 +9,8 @@ import { guestFailure, readGuestFailure } from '../../lib/guest/guest-failure.js
 /** Characters of a guest's own words that are kept for the operator. */
 const WORDS_LENGTH_MAX = 200;
 
-/** An error in our own words; one with this reason that came over the wire is no instance. */
-class GuestUnreachable extends WrennError {}
+/** An error in our own words; one with the same reason that came over the wire is no instance. */
+class OwnError extends WrennError {}
 
 /** The guest daemon does not answer, or not as its contract says. */
 export function guestUnreachable(
@@ -18,7 +18,12 @@ export function guestUnreachable(
   cause?: unknown,
   metadata: Record<string, string> = {},
 ): WrennError {
-  return new GuestUnreachable(Code.UNAVAILABLE, 'GUEST_UNREACHABLE', message, { cause, metadata });
+  return new OwnError(Code.UNAVAILABLE, 'GUEST_UNREACHABLE', message, { cause, metadata });
+}
+
+/** A restored guest did not become a sandbox again: the step that failed, for a caller to know. */
+export function restoreFailed(message: string, step: string, cause?: unknown): WrennError {
+  return new OwnError(Code.UNAVAILABLE, 'RESTORE_FAILED', message, { cause, metadata: { step } });
 }
 
 /** The guest broke the contract; `what` is our own text. */
@@ -36,7 +41,7 @@ export function contractBroken(what: string): WrennError {
  */
 export function fromGuest(thrown: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
-  if (thrown instanceof GuestUnreachable) return thrown;
+  if (thrown instanceof OwnError) return thrown;
   const error = WrennError.from(thrown);
   const failure = readGuestFailure(error);
   if (failure) return guestFailure(failure);
@@ -45,8 +50,8 @@ export function fromGuest(thrown: unknown, signal: AbortSignal): unknown {
 }
 
 /** A guest's words, fit for a log. */
-export function printable(words: string): string {
-  return words.slice(0, WORDS_LENGTH_MAX).replace(/[^\x20-\x7e]/g, '?');
+export function printable(words: string, lengthMax = WORDS_LENGTH_MAX): string {
+  return words.slice(0, lengthMax).replace(/[^\x20-\x7e]/g, '?');
 }
 
 function wordsOf(error: WrennError): string {

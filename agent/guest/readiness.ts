@@ -6,7 +6,7 @@
 import { connect } from 'node:net';
 import { delay } from '../../lib/lifecycle/delay.js';
 import { createConnection, type GuestConnection } from './guest-connection.js';
-import { fromGuest, guestUnreachable } from './guest-error.js';
+import { fromGuest, guestUnreachable, printable } from './guest-error.js';
 
 /** Time limit for opening a connection. Within one host that takes microseconds. */
 const CONNECT_TIMEOUT_MS = 250;
@@ -16,11 +16,20 @@ const PAUSE_MS_MAX = 100;
 /** Time limit of the first health check; an emulated guest compiles its handlers during it. */
 const CHECK_TIMEOUT_MS = 2_000;
 const CHECK_TIMEOUT_MS_MAX = 10_000;
+/** Characters that are kept of what a guest calls its daemon's version. */
+const VERSION_LENGTH_MAX = 64;
+
+/** A daemon that answers. */
+export interface ReadyGuest {
+  /** The connection on which it has answered. */
+  connection: GuestConnection;
+  /** What it says its version is, printable and bounded, yet not to be trusted. */
+  version: string;
+}
 
 /**
  * Waits until the daemon answers a health check.
  * @param onFailedTry called after each try that failed.
- * @returns the connection on which it answered.
  * @throws WrennError GUEST_UNREACHABLE when the time is over; the signal's reason when it aborts.
  */
 export async function untilReady(
@@ -28,7 +37,7 @@ export async function untilReady(
   timeoutMs: number,
   signal: AbortSignal,
   onFailedTry: (error: unknown) => void,
-): Promise<GuestConnection> {
+): Promise<ReadyGuest> {
   const endsAt = performance.now() + timeoutMs;
   let checkTimeoutMs = CHECK_TIMEOUT_MS;
   let pauseMs = PAUSE_MS;
@@ -77,15 +86,11 @@ function probe(target: string, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function check(
-  target: string,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<GuestConnection> {
+async function check(target: string, timeoutMs: number, signal: AbortSignal): Promise<ReadyGuest> {
   const connection = createConnection(target);
   try {
-    await connection.guest.getHealth({}, { timeoutMs, signal });
-    return connection;
+    const { version } = await connection.guest.getHealth({}, { timeoutMs, signal });
+    return { connection, version: printable(version, VERSION_LENGTH_MAX) };
   } catch (error) {
     connection.close();
     throw fromGuest(error, signal);

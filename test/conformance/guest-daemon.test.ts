@@ -1,4 +1,5 @@
 /** The contract of the guest daemon, kept by the real one and by the fake one. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FakeEnvd } from '../../agent/vmm/fake/envd.js';
 import { FaultPlan } from '../../lib/faults/fault-plan.js';
@@ -10,9 +11,13 @@ import { describeGuestDaemon } from './guest-daemon.js';
 describeGuestDaemon('envd', async (context) => {
   requireNeed(context, 'root');
   const envd = await startEnvd({ initialize: false });
+  const machineIdPath = join(envd.directory, 'machine-id');
+  await writeFile(machineIdPath, '0123456789abcdef0123456789abcdef\n');
   return {
     target: envd.target,
     newFolder: join(envd.directory, 'new'),
+    machineIdPath,
+    runDirectory: join(envd.directory, 'run'),
     close: () => envd.stop(),
   };
 });
@@ -25,6 +30,8 @@ describeGuestDaemon('of a fake machine', async () => {
   return {
     target: `unix:${socketPath}`,
     newFolder: '/root/new',
+    machineIdPath: '/etc/machine-id',
+    runDirectory: '/run/wrenn',
     async close() {
       envd.close();
       await directory.remove();

@@ -5,19 +5,25 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { CAPTURED_BYTES_MAX } from '../../agent/guest/command-result.js';
-import { GuestClient } from '../../agent/guest/guest-client.js';
+import { GuestClient, type GuestRestore } from '../../agent/guest/guest-client.js';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { silentLog } from '../../lib/log/log.js';
 import { guestCommand } from '../support/guest-command.js';
 
 const READY_TIMEOUT_MS = 20_000;
 const TOKEN = 'token-of-a-sandbox-0123456789';
+const NEW_TOKEN = 'token-of-a-restored-sandbox-01';
+const MACHINE_ID = 'fedcba9876543210fedcba9876543210';
 
 export interface GuestDaemonFixture {
   /** gRPC target of a daemon that has had no PostInit. */
   target: string;
   /** A folder that does not exist yet and whose parent can be written. */
   newFolder: string;
+  /** The file that stands for /etc/machine-id. */
+  machineIdPath: string;
+  /** Folder that stands for /run/wrenn. */
+  runDirectory: string;
   close(): Promise<void>;
 }
 
@@ -49,8 +55,9 @@ export function describeGuestDaemon(
     }
 
     it('answers health checks, and nothing else before PostInit', async () => {
-      await guest.waitUntilReady(READY_TIMEOUT_MS, never);
+      const { version } = await guest.waitUntilReady(READY_TIMEOUT_MS, never);
 
+      expect(version).to.match(/^[\x21-\x7e]{1,64}$/);
       expect(await failureOf(exec('true'))).to.include({ reason: 'GUEST_UNREACHABLE' });
     });
 
@@ -70,6 +77,7 @@ export function describeGuestDaemon(
       for (const call of [
         stranger.exec(guestCommand('true'), never),
         stranger.postInit(identity, never),
+        stranger.postRestore(restoreOf({ oldToken: 'token-of-somebody-else' }), never),
         stranger.writeFile({ ...file, user: '', mode: 0 }, never),
         stranger.readFile({ path: '/etc/hostname', sizeBytesMax: 1_000 }, never),
       ]) {
@@ -192,6 +200,67 @@ export function describeGuestDaemon(
       expect(await failureOf(read(`${fixture.newFolder}/kinds`, 100))).to.include(unusable);
       expect(await failureOf(read(path, 1))).to.include({ reason: 'FILE_TOO_LARGE' });
     });
+
+    it('becomes a sandbox again by PostRestore, under a new token', async () => {
+      const before = await read(fixture.machineIdPath, 100);
+      const restored = client(NEW_TOKEN);
+
+      const steps = await restored.postRestore(restoreOf({ keepEnv: true }), never);
+
+      expect(steps.map(({ name }) => name)).to.deep.equal([
+        'token',
+        'wall_clock',
+        'entropy',
+        'template_id',
+        'sandbox_id',
+      ]);
+      expect(await failureOf(exec('true'))).to.include({ reason: 'GUEST_UNREACHABLE' });
+      guest.close();
+      guest = restored;
+      expect((await exec('env')).stdout.toString()).to.include('LEVEL=sandbox\n');
+      expect(await read(fixture.machineIdPath, 100)).to.deep.equal(before);
+      const templateId = await read(`${fixture.runDirectory}/.WRENN_TEMPLATE_ID`, 100);
+      expect(templateId.content.toString()).to.equal('template-of-snapshot');
+    });
+
+    it('becomes another sandbox as a clone', async () => {
+      const clone = restoreOf({ oldToken: NEW_TOKEN, clone: true, machineId: MACHINE_ID });
+
+      const steps = await guest.postRestore(clone, never);
+
+      expect(steps.map(({ name }) => name)).to.deep.equal([
+        'token',
+        'wall_clock',
+        'entropy',
+        'machine_id',
+        'hostname',
+        'environment',
+        'template_id',
+        'sandbox_id',
+      ]);
+      const machineId = await read(fixture.machineIdPath, 100);
+      expect(machineId.content.toString()).to.equal(`${MACHINE_ID}\n`);
+      const variables = (await exec('env')).stdout.toString();
+      expect(variables).to.include('LEVEL=restored\n').and.not.include('SHARED');
+      const sandboxId = await read(`${fixture.runDirectory}/.WRENN_SANDBOX`, 100);
+      expect(sandboxId.content.toString()).to.equal('sandboxrestored');
+    });
+
+    function restoreOf(fields: Partial<GuestRestore>): GuestRestore {
+      return {
+        identity: {
+          sandboxId: 'sandboxrestored',
+          templateId: 'template-of-snapshot',
+          env: { LEVEL: 'restored' },
+        },
+        oldToken: TOKEN,
+        keepEnv: false,
+        clone: false,
+        entropy: Buffer.alloc(64, 3),
+        machineId: '',
+        ...fields,
+      };
+    }
 
     function write(path: string, user = '') {
       return guest.writeFile({ path, content: Buffer.from('content'), user, mode: 0 }, never);

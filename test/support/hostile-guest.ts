@@ -13,7 +13,11 @@ import {
   FilesystemServiceService,
   type ReadFileResponse,
 } from '../../gen/ts/wrenn/envd/v1/filesystem.js';
-import { GuestServiceService, type PostInitResponse } from '../../gen/ts/wrenn/envd/v1/guest.js';
+import {
+  GuestServiceService,
+  type PostInitResponse,
+  type PostRestoreResponse,
+} from '../../gen/ts/wrenn/envd/v1/guest.js';
 import {
   ProcessServiceService,
   type StartRequest,
@@ -23,7 +27,10 @@ import {
 export type StartCall = ServerWritableStream<StartRequest, StartResponse>;
 
 export interface HostileAnswers {
+  /** What it says its version is. */
+  version?: string;
   postInit?: () => PostInitResponse;
+  postRestore?: () => PostRestoreResponse;
   start?: (call: StartCall) => void | Promise<void>;
   /** An error of every call, with the fields of a gRPC status. */
   failure?: { code: number; details: string; metadata?: Metadata };
@@ -44,8 +51,9 @@ export async function hostileGuest(answers: HostileAnswers): Promise<HostileGues
     (_call: unknown, callback: (error: Partial<ServiceError> | null, value?: unknown) => void) =>
       answers.failure ? callback(answers.failure) : callback(null, make?.());
   server.addService(GuestServiceService, {
-    getHealth: answer(() => ({ version: '0', initialized: false })),
+    getHealth: answer(() => ({ version: answers.version ?? '0', initialized: false })),
     postInit: answer(answers.postInit),
+    postRestore: answer(answers.postRestore),
   });
   server.addService(ProcessServiceService, {
     start: (call: StartCall) => {
