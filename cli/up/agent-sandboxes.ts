@@ -21,10 +21,15 @@ const PAUSE_TIMEOUT_MS = 600_000;
 const DESTROY_TIMEOUT_MS = 60_000;
 /** How long a sandbox that starts, or is being paused or resumed, may go on with that. */
 const SETTLE_TIMEOUT_MS = 120_000;
+/** Somebody who resumes what is paused here is not fought for ever. */
+const PAUSES_EACH_MAX = 3;
 const SETTLE_POLL_MS = 200;
 const STILL_LOOKING = 'the agent still looks for sandboxes of an earlier run';
 
 type Agent = RpcClient<typeof HostAgentServiceService>;
+
+/** What does not run, and needs no pause. */
+const OVER = [State.SANDBOX_STATE_PAUSED, State.SANDBOX_STATE_STOPPING, State.SANDBOX_STATE_ENDED];
 
 /** A sandbox that goes on running. */
 export interface Unpaused {
@@ -39,6 +44,12 @@ export interface PauseOutcome {
   unpaused: Unpaused[];
 }
 
+interface Progress {
+  paused: Set<string>;
+  failed: Map<string, Unpaused>;
+  tries: Map<string, number>;
+}
+
 /**
  * Pauses every sandbox of an agent that runs. The rows follow: the reconciler
  * finds them paused, now or after the next start.
@@ -50,28 +61,22 @@ export function pauseSandboxes(
   onPaused: (sandboxId: string) => void,
 ): Promise<PauseOutcome> {
   return withAgent(socketPath, async (agent) => {
-    const paused: string[] = [];
-    const failed = new Map<string, Unpaused>();
+    const progress: Progress = { paused: new Set(), failed: new Map(), tries: new Map() };
     let settleBy = Date.now() + SETTLE_TIMEOUT_MS;
     // Again and again, since one may come up while others are being paused.
     for (;;) {
-      const { live, complete } = await listLive(agent, failed);
+      const { live, complete } = await listLive(agent, progress);
       const running = live.filter(({ state }) => state === State.SANDBOX_STATE_RUNNING);
       await mapConcurrently(running, PAUSES_AT_ONCE_MAX, async (sandbox) => {
-        const failure = await pauseOne(agent, sandbox);
-        if (failure) failed.set(sandbox.sandboxId, failure);
-        else {
-          paused.push(sandbox.sandboxId);
-          onPaused(sandbox.sandboxId);
-        }
+        if (await pauseOne(agent, sandbox, progress)) onPaused(sandbox.sandboxId);
       });
       if (live.length === 0 && complete) break;
       if (running.length > 0) settleBy = Date.now() + SETTLE_TIMEOUT_MS;
       else if (Date.now() < settleBy) await delay(SETTLE_POLL_MS);
-      else if (complete) for (const one of live) failed.set(one.sandboxId, unsettled(one));
+      else if (complete) for (const one of live) giveUp(one, progress);
       else throw new WrennError(Code.UNAVAILABLE, 'HOST_UNAVAILABLE', STILL_LOOKING);
     }
-    return { paused, unpaused: [...failed.values()] };
+    return { paused: [...progress.paused], unpaused: [...progress.failed.values()] };
   });
 }
 
@@ -93,37 +98,42 @@ export function destroySandboxes(socketPath: string, ids?: ReadonlySet<string>):
 /** What is neither paused nor over, without those of which is known that they cannot be paused. */
 async function listLive(
   agent: Agent,
-  failed: ReadonlyMap<string, Unpaused>,
+  { failed }: Progress,
 ): Promise<{ live: Sandbox[]; complete: boolean }> {
   const { sandboxes, complete } = await agent.listSandboxes({}, { timeoutMs: LIST_TIMEOUT_MS });
-  const over = [
-    State.SANDBOX_STATE_PAUSED,
-    State.SANDBOX_STATE_STOPPING,
-    State.SANDBOX_STATE_ENDED,
-  ];
   const live = sandboxes.filter(
-    ({ sandboxId, state }) => !over.includes(state) && !failed.has(sandboxId),
+    ({ sandboxId, state }) => !OVER.includes(state) && !failed.has(sandboxId),
   );
   return { live, complete };
 }
 
-async function pauseOne(
-  agent: Agent,
-  { sandboxId, generation }: Sandbox,
-): Promise<Unpaused | undefined> {
+/** @returns whether it was paused. */
+async function pauseOne(agent: Agent, sandbox: Sandbox, progress: Progress): Promise<boolean> {
+  const { sandboxId, generation } = sandbox;
+  const tries = (progress.tries.get(sandboxId) ?? 0) + 1;
+  progress.tries.set(sandboxId, tries);
+  if (tries > PAUSES_EACH_MAX) {
+    giveUp(sandbox, progress);
+    return false;
+  }
   try {
     await agent.pauseSandbox({ sandboxId, generation }, { timeoutMs: PAUSE_TIMEOUT_MS });
-    return undefined;
+    progress.paused.add(sandboxId);
+    return true;
   } catch (error) {
-    // Its own timeout, or somebody else, may have ended it first.
     if (!(error instanceof WrennError)) throw error;
-    if (error.reason === 'SANDBOX_NOT_FOUND') return undefined;
-    return { sandboxId, reason: error.reason };
+    // Its own timeout, or somebody else, may have ended it first.
+    const isGone = error.reason === 'SANDBOX_NOT_FOUND';
+    if (!isGone) progress.failed.set(sandboxId, { sandboxId, reason: error.reason });
+    return false;
   }
 }
 
-function unsettled({ sandboxId, state }: Sandbox): Unpaused {
-  return { sandboxId, reason: (State[state] ?? String(state)).replace('SANDBOX_STATE_', '') };
+/** The state that it stays in says why. */
+function giveUp({ sandboxId, state }: Sandbox, { paused, failed }: Progress): void {
+  const reason = (State[state] ?? String(state)).replace('SANDBOX_STATE_', '');
+  paused.delete(sandboxId);
+  failed.set(sandboxId, { sandboxId, reason });
 }
 
 async function withAgent<T>(socketPath: string, use: (agent: Agent) => Promise<T>): Promise<T> {

@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { SandboxState, WrennClient } from '../../clients/typescript/index.js';
 import { eventually } from '../support/eventually.js';
 import { type LocalWrenn, localWrenn, type UpReport } from '../support/wrenn-up.js';
 
 /** Starting and stopping all of it takes a while on a busy machine. */
 const TEST_TIMEOUT_MS = 180_000;
+/** Rows follow the agent within one pass of the reconciler. */
+const RECONCILED_TIMEOUT_MS = 60_000;
 
 /** Pids of the programs whose environment names the state folder. */
 async function processesOf({ stateDirectory }: LocalWrenn): Promise<Record<string, number>> {
@@ -23,6 +26,21 @@ async function processesOf({ stateDirectory }: LocalWrenn): Promise<Record<strin
   }
   return found;
 }
+
+/** A user of the platform who is not the local one, with a key of its own. */
+async function teamOfStranger({ grpc_address: address }: UpReport) {
+  using visitor = new WrennClient({ address });
+  const { accessToken } = await visitor.auth.signUp({
+    email: 'stranger@example.com',
+    password: 'a long password',
+  });
+  using user = new WrennClient({ address, accessToken });
+  const { key: apiKey } = await user.apiKeys.create('stranger');
+  const client = new WrennClient({ address, apiKey });
+  return { client, [Symbol.asyncDispose]: async () => client.close() };
+}
+
+const pick = ({ sandbox_id: id, state }: { sandbox_id: string; state: string }) => [id, state];
 
 describe('a running wrenn up', function () {
   this.timeout(TEST_TIMEOUT_MS);
@@ -104,21 +122,30 @@ describe('the end of wrenn up', function () {
     expect((await wrenn.run('sandbox', 'create')).exitCode).to.equal(0);
   });
 
-  it('by down in another terminal deletes all sandboxes, once it is told yes', async () => {
-    const { child } = await wrenn.up();
-    await wrenn.run('sandbox', 'create');
-    expect((await wrenn.run('down')).exitCode).to.equal(1);
-    expect(child.exitCode).to.equal(null);
+  it('by down in another terminal pauses the sandboxes of all teams', async () => {
+    const { child, report } = await wrenn.up();
+    const { stdout } = await wrenn.run('sandbox', 'create');
+    const id = stdout.trim();
+    await using stranger = await teamOfStranger(report);
+    const { sandboxId } = await stranger.client.sandboxes.create({ template: 'minimal' });
 
-    const { exitCode, stdout } = await wrenn.run('down', '--yes', '--json');
-    expect(exitCode).to.equal(0);
-    expect(JSON.parse(stdout)).to.deep.equal({ deleted_sandboxes: 1 });
+    const down = await wrenn.run('down', '--json');
+    expect(down.exitCode, down.stderr).to.equal(0);
+    expect(JSON.parse(down.stdout)).to.deep.equal({ paused_sandboxes: 2, deleted_sandboxes: 0 });
     await eventually(() => expect(child.exitCode).to.equal(0));
     expect(await processesOf(wrenn)).to.deep.equal({});
 
     await wrenn.up();
-    const { sandboxes } = JSON.parse((await wrenn.run('sandbox', 'ls', '--json')).stdout);
-    expect(sandboxes).to.deep.equal([]);
+    await eventually(
+      async () => {
+        const { sandboxes } = JSON.parse((await wrenn.run('sandbox', 'ls', '--json')).stdout);
+        expect(sandboxes.map(pick)).to.deep.equal([[id, 'SANDBOX_STATE_PAUSED']]);
+        const other = await stranger.client.sandboxes.get(sandboxId);
+        expect(other.state).to.equal(SandboxState.SANDBOX_STATE_PAUSED);
+      },
+      { timeoutMs: RECONCILED_TIMEOUT_MS },
+    );
+    expect((await wrenn.run('sandbox', 'resume', id)).exitCode).to.equal(0);
   });
 
   it('by reset leaves no state', async () => {

@@ -197,9 +197,9 @@ export class TestPlatform implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client?.close();
     const instanceIds = [await this.#instanceId()];
-    const down = await this.wrenn('down', '--yes');
+    const reset = await this.wrenn('reset', '--yes');
     await this.ended();
-    if (down.exitCode !== 0) throw new Error(`wrenn down: ${down.stderr}`);
+    if (reset.exitCode !== 0) throw new Error(`wrenn reset: ${reset.stderr}`);
     await this.#folder.remove();
     const left = await takeCensus({ instanceIds, directories: [this.directory] });
     expectNoLeaks(NOTHING, { ...left, port: left.port.filter((line) => this.#isOwnPort(line)) });
