@@ -103,16 +103,24 @@ export interface PageServerStatistics {
   eexist: number;
 }
 
-/** How a page server ended; `damaged` names a block whose content fails its checksum or cannot be read. */
+/**
+ * How a page server ended; `damaged` names a file by its index and a block of it whose content
+ * fails its checksum or cannot be read. The access that met it is never answered.
+ */
 export type PageServerEnd =
   | { kind: 'closed' | 'vmm-gone' }
   | { kind: 'failed'; message: string }
   | { kind: 'damaged'; file: number; block: number };
 
 export interface NativePageServer {
-  /** Called once the handshake is done, or has failed (then `error` says how and the server has ended). */
+  /**
+   * Resolves when the handshake is done; at once for one that was adopted. Rejects with an Error
+   * with `code` when it has failed, or when the server was closed before it (ECANCELED).
+   */
   readonly handshake: Promise<{ pid: number; regions: MemoryRegion[] }>;
   readonly ended: Promise<PageServerEnd>;
+  /** Begins to answer; until then the VMM's accesses wait. One that was adopted has begun. */
+  serve(): void;
   statistics(): PageServerStatistics;
   /** Ends the thread and closes all it holds; resolves when it has. Idempotent. */
   close(): Promise<void>;
@@ -129,10 +137,18 @@ export interface Addon {
   mergeMemory(request: MergeRequest): Promise<{ writtenBlocks: number }>;
   /** Checks every block of `memory` against its checksum, in a thread; -1 when all are right, else the first wrong block. */
   verifyMemory(memory: MappedMemory): Promise<number>;
+  /**
+   * Listens on the socket, in a thread that serves also while Node's is busy. The descriptors of
+   * `memory` may be closed when it returns. The file of removed blocks may exist: they stay removed.
+   * @throws Error with `code` of the system call.
+   */
   startPageServer(options: PageServerOptions): NativePageServer;
   /**
    * Serves the faults of a VMM whose page server ended with an earlier agent: takes the
-   * userfaultfd out of the VMM, wakes what waits, and goes on.
+   * userfaultfd out of the VMM, wakes what waits, and goes on. That `pid` is still that VMM is
+   * the caller's to know.
+   * @throws Error with `code` of the system call: ESRCH when it has ended, ENOENT or EBUSY when it
+   *   has no userfaultfd for the regions.
    */
   adoptPageServer(
     options: Omit<PageServerOptions, 'socketPath' | 'handshakeTimeoutMs'> & {
