@@ -1,9 +1,14 @@
-import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { createFakeRootfsProvider } from '../../agent/rootfs/fake/provider.js';
 import type { RootfsRequest } from '../../agent/rootfs/provider.js';
-import type { MachineRecord, MachineSpec } from '../../agent/vmm/driver.js';
+import type {
+  Machine,
+  MachineRecord,
+  MachineSpec,
+  RestoredMemory,
+} from '../../agent/vmm/driver.js';
 import { createFakeDriver } from '../../agent/vmm/fake/driver.js';
 import { GuestServiceService } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { randomId } from '../../lib/ids/random-id.js';
@@ -13,6 +18,7 @@ import { describeRootfsProvider, type RootfsProviderFixture } from './rootfs-pro
 import { describeVmmDriver, type VmmDriverFixture } from './vmm-driver.js';
 
 const HEALTH_TIMEOUT_MS = 5000;
+const MEMORY_MB = 8;
 
 class FakeFixture implements VmmDriverFixture {
   readonly driver = createFakeDriver();
@@ -38,9 +44,9 @@ class FakeFixture implements VmmDriverFixture {
     return {
       sandboxId,
       vcpus: 1,
-      memoryMb: 128,
+      memoryMb: MEMORY_MB,
       runDirectory,
-      rootfs: { path: join(runDirectory, 'disk'), format: 'raw' },
+      rootfs: await this.#newDisk([]),
       kernel: { path: '/images/kernel', initrdPath: '/images/initrd' },
       toolsPath: '/images/tools',
       network: {
@@ -58,6 +64,23 @@ class FakeFixture implements VmmDriverFixture {
   broken(spec: MachineSpec): MachineSpec {
     this.driver.faults.failNext('driver.boot.started');
     return spec;
+  }
+
+  async makeSuccessor({ rootfs }: MachineSpec): Promise<MachineSpec> {
+    const layers = [...rootfs.layerFolders, dirname(rootfs.path)];
+    return { ...(await this.makeSpec()), rootfs: await this.#newDisk(layers) };
+  }
+
+  makeLayer(): Promise<MachineSpec['rootfs']> {
+    return this.#newDisk([]);
+  }
+
+  async copyMemory(_spec: MachineSpec, machine: Machine): Promise<RestoredMemory> {
+    const memory = await machine.locateMemory();
+    if (memory.kind !== 'memfd') throw new Error('the memory of a fake machine is a file');
+    const path = join(this.#directory.path, `memory.${randomId()}`);
+    await copyFile(memory.path, path);
+    return { kind: 'file', path };
   }
 
   async checkHealth(guestTarget: string): Promise<void> {
@@ -81,6 +104,12 @@ class FakeFixture implements VmmDriverFixture {
     const held = [...this.driver.held(), ...this.#foreign.held()];
     const files = (await readdir(runDirectory)).map((name) => `file ${name}`);
     return [...held.filter((path) => path === runDirectory), ...files];
+  }
+
+  async #newDisk(layerFolders: string[]): Promise<MachineSpec['rootfs']> {
+    const folder = join(this.#directory.path, `disk.${randomId()}`);
+    await mkdir(folder);
+    return { path: join(folder, 'disk.fake'), format: 'raw', layerFolders };
   }
 
   async close(): Promise<void> {

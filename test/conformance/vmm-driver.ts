@@ -3,44 +3,26 @@
  * of it and calls `describeVmmDriver`.
  */
 import { expect } from 'chai';
-import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../agent/vmm/driver.js';
+import type { Machine, MachineRecord, MachineSpec } from '../../agent/vmm/driver.js';
 import { hasReason } from '../../lib/errors/index.js';
 import { eventually } from '../support/eventually.js';
+import { GUEST_READY_TIMEOUT_MS, never } from './machine-lab.js';
+import type { VmmDriverFixture } from './vmm-driver-fixture.js';
+import { describeVmmSnapshots } from './vmm-snapshots.js';
+
+export type { VmmDriverFixture };
 
 /** A boot waits for nothing but the VMM; the limit only ends a test that hangs. */
 const TEST_TIMEOUT_MS = 120_000;
-/** Emulation on a busy machine takes its time to a guest daemon that answers. */
-const GUEST_READY_TIMEOUT_MS = 180_000;
 /** What a console may hold, at most. */
 const CONSOLE_LENGTH_MAX = 64 * 1024;
-
-/** A driver with what its machines need, and with the means to do them harm. */
-export interface VmmDriverFixture {
-  driver: VmmDriver;
-  /** A new driver of the same instance, as an agent has that started again. */
-  restartedDriver(): VmmDriver;
-  /** A driver of another instance on the same host. */
-  foreignDriver(): VmmDriver;
-  /** A machine that can be booted, with everything around it in place. */
-  makeSpec(): Promise<MachineSpec>;
-  /** The same machine such that its VMM does not start. */
-  broken(spec: MachineSpec): MachineSpec;
-  /** Resolves when the guest's daemon answers on the target, rejects when it does not. */
-  checkHealth(guestTarget: string): Promise<void>;
-  /** Ends the VMM behind the driver's back. */
-  crash(record: MachineRecord): Promise<void>;
-  /** Makes the VMM answer nothing any more. */
-  hang(record: MachineRecord): Promise<void>;
-  /** What is left of a machine on the host, one line each; files in its folder as `file NAME`. */
-  leftovers(spec: MachineSpec): Promise<string[]>;
-  /** Frees everything around the machines. */
-  close(): Promise<void>;
-}
 
 export function describeVmmDriver(
   name: string,
   createFixture: (context: Mocha.Context) => Promise<VmmDriverFixture>,
 ): void {
+  describeVmmSnapshots(name, createFixture);
+
   describe(`VMM driver ${name}`, function () {
     this.timeout(TEST_TIMEOUT_MS);
     let fixture: VmmDriverFixture;
@@ -362,8 +344,4 @@ async function failureOf(call: Promise<Machine>): Promise<unknown> {
     return error;
   }
   throw new Error('the call did not fail');
-}
-
-function never(): AbortSignal {
-  return new AbortController().signal;
 }

@@ -2,13 +2,14 @@
  * The disk of a fake machine: all that its guest writes below /disk/. A layer
  * is a JSON file of path → content in base64; the newest one wins.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeFileAtomic } from '../../../lib/files/atomic-write.js';
 import type { MachineSpec } from '../driver.js';
 import type { GuestDisk } from './envd.js';
 
 const MOUNT_POINT = '/disk/';
+const WRITABLE = 0o222;
 
 type Layer = Record<string, string>;
 
@@ -31,6 +32,7 @@ export class FakeDisk implements GuestDisk {
   /** Resolves when the content is on the host's disk. */
   write(path: string, content: Buffer): Promise<void> {
     const writing = this.#written.then(async () => {
+      await requireUnsealed(this.#active);
       const layer = { ...(await readLayer(this.#active)), [path]: content.toString('base64') };
       await writeFileAtomic(this.#active, JSON.stringify(layer));
     });
@@ -58,6 +60,12 @@ export class FakeDisk implements GuestDisk {
     this.#sealed.push(this.#active);
     this.#active = path;
   }
+}
+
+/** A real VMM has no right to write a sealed layer; this process may write anything. */
+async function requireUnsealed(path: string): Promise<void> {
+  const { mode } = await stat(path).catch(() => ({ mode: WRITABLE }));
+  if ((mode & WRITABLE) === 0) throw new Error('the layer is sealed');
 }
 
 /** A layer that nobody wrote to may have no file, or an empty one. */

@@ -38,6 +38,7 @@ export const PROGRAMS: ReadonlyMap<string, Program> = new Map<string, Program>([
   ['hostname', ({ hostname }) => print([hostname])],
   ['sha256sum', ({ stdin }) => print([`${createHash('sha256').update(stdin).digest('hex')}  -`])],
   ['sleep', sleep],
+  ['sync', exits(0)],
   ['yes', yes],
   ['sh', shell],
 ]);
