@@ -14,6 +14,9 @@
 # PATHs start at the view's top. At last everything that is not a `show rw`
 # becomes read-only, and other users' processes go out of sight.
 #
+# A view is read-only as a mount, not as a file system: show-folder (native/host) adds to it later,
+# through another mount of it.
+#
 # mount -n: nobody keeps a table of these mounts.
 set -eu
 umask 022
@@ -40,7 +43,7 @@ while [ "$1" != -- ]; do
 		shift 4
 		;;
 	cover)
-		mount -n -o remount,ro "$stage"
+		mount -n -o remount,bind,ro,nosuid,noexec "$stage"
 		if [ -d "$2" ]; then mount -n --move "$stage" "$2"; else umount -n -R "$stage"; fi
 		shift 2
 		;;

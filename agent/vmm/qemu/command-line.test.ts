@@ -7,7 +7,7 @@ const SPEC: MachineSpec = {
   vcpus: 2,
   memoryMb: 512,
   runDirectory: '/run/wrenn/sandboxes/sandbox1',
-  rootfs: { path: '/state/sandbox1/rootfs/overlay.qcow2', format: 'qcow2' },
+  rootfs: { path: '/state/disks/layer1/disk.qcow2', format: 'qcow2', layerFolders: [] },
   kernel: { path: '/images/vmlinux', initrdPath: '/images/initrd' },
   toolsPath: '/images/tools.squashfs',
   network: {
@@ -26,7 +26,7 @@ const OPTIONS: CommandLineOptions = {
   accelerator: 'tcg',
   qemuPath: '/usr/bin/qemu-system-x86_64',
   qmpSocketPath: '/run/wrenn/sandboxes/sandbox1/qmp.sock',
-  kernelArguments: 'console=ttyS0 panic=-1',
+  start: { kind: 'boot', kernelArguments: 'console=ttyS0 panic=-1' },
 };
 
 describe('QEMU command line', () => {
@@ -42,7 +42,7 @@ describe('QEMU command line', () => {
       '-sandbox',
       'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
       '-machine',
-      'microvm,x-option-roms=off,rtc=on,memory-backend=memory,dump-guest-core=off',
+      'microvm,x-option-roms=off,rtc=on,memory-backend=memory,dump-guest-core=off,mem-merge=off',
       '-object',
       'memory-backend-memfd,id=memory,size=512M,share=on',
       '-m',
@@ -61,9 +61,9 @@ describe('QEMU command line', () => {
       'console=ttyS0 panic=-1',
       '-no-reboot',
       '-blockdev',
-      '{"driver":"qcow2","node-name":"rootfs","discard":"unmap","file":{"driver":"file","filename":"/state/sandbox1/rootfs/overlay.qcow2","discard":"unmap"}}',
+      '{"driver":"qcow2","node-name":"rootfs","discard":"unmap","file":{"driver":"file","filename":"/state/disks/layer1/disk.qcow2","discard":"unmap"}}',
       '-device',
-      'virtio-blk-device,drive=rootfs,serial=rootfs,werror=enospc',
+      'virtio-blk-device,id=disk,drive=rootfs,serial=rootfs,werror=enospc',
       '-blockdev',
       '{"driver":"raw","node-name":"tools","read-only":true,"file":{"driver":"file","filename":"/images/tools.squashfs","read-only":true}}',
       '-device',
@@ -91,10 +91,27 @@ describe('QEMU command line', () => {
     expect(words).to.include(' -accel kvm -cpu host ').and.not.include('tcg');
   });
 
+  it('has the same devices when it waits for another machine’s state, and no kernel', () => {
+    const boot = commandLine(SPEC, OPTIONS);
+    const restore = commandLine(SPEC, { ...OPTIONS, start: { kind: 'restore' } });
+
+    const own = (words: string[], others: string[]) =>
+      words.filter((word) => !others.includes(word));
+    expect(own(restore, boot)).to.deep.equal(['-S', '-incoming', 'defer']);
+    expect(own(boot, restore)).to.deep.equal([
+      '-kernel',
+      '/images/vmlinux',
+      '-initrd',
+      '/images/initrd',
+      '-append',
+      'console=ttyS0 panic=-1',
+    ]);
+  });
+
   it('keeps paths with commas and quotes what they are', () => {
     const path = '/state/a,b"c/overlay.qcow2';
     const words = commandLine(
-      { ...SPEC, rootfs: { path, format: 'qcow2' } },
+      { ...SPEC, rootfs: { ...SPEC.rootfs, path } },
       { ...OPTIONS, qmpSocketPath: '/run/a,server=off/qmp.sock' },
     );
 

@@ -14,9 +14,22 @@ export interface CommandLineOptions {
   accelerator: Accelerator;
   qemuPath: string;
   qmpSocketPath: string;
-  /** Command line of the guest's kernel. */
-  kernelArguments: string;
+  start: MachineStart;
 }
+
+/** How a machine comes to life. */
+export type MachineStart =
+  /** Its kernel is loaded and started, with this command line. */
+  | { kind: 'boot'; kernelArguments: string }
+  /** It waits for the state of another machine; the kernel is in its memory. */
+  | { kind: 'restore' };
+
+/**
+ * Version of the devices, their order and their properties, as far as a guest sees them. The state
+ * of a machine fits machines of the same version alone: every change of a device here needs a new
+ * one. What is only the host's (paths, limits, control) may change freely.
+ */
+export const DEVICE_LAYOUT = '1';
 
 /** MiB in which emulation keeps translated code. QEMU's own default grows with the host. */
 export const TRANSLATION_BUFFER_MB = 128;
@@ -24,10 +37,15 @@ export const CONSOLE_ID = 'console';
 /** Bytes of console output that QEMU keeps; a power of two. */
 export const CONSOLE_BYTES = 64 * 1024;
 
+/** The root disk's device, and the block node that it is started with. */
+export const ROOT_DISK_ID = 'disk';
+const ROOT_NODE_NAME = 'rootfs';
+
 /** Randomness that a guest may draw, so that it cannot exhaust the host's attention. */
 const ENTROPY_BYTES_PER_PERIOD = 64 * 1024;
 const ENTROPY_PERIOD_MS = 1000;
 
+const MEMORY_OPTIONS = 'dump-guest-core=off,mem-merge=off';
 const NAME_OPTION = '-name';
 
 /** Argument that names a machine, by which its process is found among all of the host. */
@@ -52,7 +70,7 @@ export function commandLine(spec: MachineSpec, options: CommandLineOptions): str
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...machine(spec, options),
-    ...kernel(spec, options),
+    ...start(spec, options.start),
     ...rootDisk(spec),
     ...toolsDisk(spec),
     ...network(spec),
@@ -63,10 +81,13 @@ export function commandLine(spec: MachineSpec, options: CommandLineOptions): str
   ];
 }
 
-/** The memory is a shared memfd, so that a snapshot can read it and a restore can serve it. */
+/**
+ * The memory is a shared memfd, so that a snapshot can read it and a restore can serve it. The
+ * kernel must not merge its pages with those of other machines, who could measure that.
+ */
 function machine({ vcpus, memoryMb }: MachineSpec, { accelerator }: CommandLineOptions): string[] {
   return [
-    ...['-machine', 'microvm,x-option-roms=off,rtc=on,memory-backend=memory,dump-guest-core=off'],
+    ...['-machine', `microvm,x-option-roms=off,rtc=on,memory-backend=memory,${MEMORY_OPTIONS}`],
     ...['-object', `memory-backend-memfd,id=memory,size=${memoryMb}M,share=on`],
     ...['-m', `${memoryMb}M`],
     ...['-smp', String(vcpus)],
@@ -77,21 +98,30 @@ function machine({ vcpus, memoryMb }: MachineSpec, { accelerator }: CommandLineO
 }
 
 /** A guest that panics, reboots or powers off resets its machine; that ends the VMM. */
-function kernel(spec: MachineSpec, { kernelArguments }: CommandLineOptions): string[] {
+function start({ kernel }: MachineSpec, how: MachineStart): string[] {
+  if (how.kind === 'restore') return ['-no-reboot', '-S', '-incoming', 'defer'];
   return [
-    ...['-kernel', spec.kernel.path, '-initrd', spec.kernel.initrdPath],
-    ...['-append', kernelArguments, '-no-reboot'],
+    ...['-kernel', kernel.path, '-initrd', kernel.initrdPath],
+    ...['-append', how.kernelArguments, '-no-reboot'],
   ];
 }
 
 function rootDisk({ rootfs }: MachineSpec): string[] {
-  const file = { driver: 'file', filename: rootfs.path, discard: 'unmap' };
-  const disk = { driver: rootfs.format, 'node-name': 'rootfs', discard: 'unmap', file };
+  const device = `virtio-blk-device,id=${ROOT_DISK_ID},drive=${ROOT_NODE_NAME},serial=rootfs`;
   return [
-    ...['-blockdev', JSON.stringify(disk)],
+    ...['-blockdev', JSON.stringify(diskNode(rootfs, ROOT_NODE_NAME))],
     // A host without room pauses the guest instead of failing its writes.
-    ...['-device', 'virtio-blk-device,drive=rootfs,serial=rootfs,werror=enospc'],
+    ...['-device', `${device},werror=enospc`],
   ];
+}
+
+/** A block node, as QEMU's command line and QMP take it, of a disk that is written. */
+export function diskNode(
+  { path, format }: Pick<MachineSpec['rootfs'], 'path' | 'format'>,
+  nodeName: string,
+): Record<string, unknown> {
+  const file = { driver: 'file', filename: path, discard: 'unmap' };
+  return { driver: format, 'node-name': nodeName, discard: 'unmap', file };
 }
 
 function toolsDisk({ toolsPath }: MachineSpec): string[] {

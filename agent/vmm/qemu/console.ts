@@ -5,19 +5,18 @@
  */
 import { OutputTail } from '../launch/output-tail.js';
 import { CONSOLE_BYTES, CONSOLE_ID } from './command-line.js';
+import type { QmpExecute } from './qmp.js';
 
 export const CONSOLE_READ_INTERVAL_MS = 1000;
 
-type Execute = (command: string, args: Record<string, unknown>) => Promise<unknown>;
-
 export class GuestConsole {
-  readonly #execute: Execute;
+  readonly #execute: QmpExecute;
   readonly #tail = new OutputTail(CONSOLE_BYTES);
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #reading: Promise<void> | undefined;
 
-  constructor(execute: Execute) {
+  constructor(execute: QmpExecute) {
     this.#execute = execute;
   }
 

@@ -2,15 +2,25 @@
  * The QEMU driver: microVMs in software emulation or with KVM, controlled by
  * QMP. Each VMM runs confined (../launch/) and goes on without the agent.
  */
-import { Code, WrennError } from '../../../lib/errors/index.js';
 import type { Log } from '../../../lib/log/log.js';
-import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../driver.js';
+import type {
+  Machine,
+  MachineKind,
+  MachineRecord,
+  MachineSpec,
+  RestoreSpec,
+  VmmDriver,
+} from '../driver.js';
 import { InstanceCgroups, inspectCgroups } from '../launch/cgroup.js';
 import { MessagePipe } from '../launch/message-pipe.js';
-import { bootMachine, type QemuHost } from './boot.js';
+import { bootMachine } from './boot.js';
 import type { Accelerator } from './command-line.js';
+import { vmmFailed } from './errors.js';
 import { ExitWatch } from './exit-watch.js';
 import { QemuMachine } from './machine.js';
+import { machineKind } from './machine-kind.js';
+import { restoreMachine } from './restore.js';
+import type { QemuHost } from './start.js';
 import { sweepMachines } from './sweep.js';
 import { freeMachine, isRecordedProcess } from './vmm-process.js';
 
@@ -42,24 +52,36 @@ class QemuDriver implements VmmDriver {
   readonly accelerator: Accelerator;
   readonly #options: QemuDriverOptions;
   #host: Promise<QemuHost> | undefined;
+  #kind: Promise<MachineKind> | undefined;
 
   constructor(options: QemuDriverOptions) {
     this.accelerator = options.accelerator;
     this.#options = options;
   }
 
-  async boot(
+  boot(
     spec: MachineSpec,
     recordBefore: (record: MachineRecord) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Machine> {
-    signal.throwIfAborted();
-    try {
-      return await bootMachine(await this.#ready(), spec, recordBefore, signal);
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw error instanceof WrennError ? error : vmmFailed(error);
-    }
+    return this.#start(signal, (host) => bootMachine(host, spec, recordBefore, signal));
+  }
+
+  restore(
+    spec: RestoreSpec,
+    recordBefore: (record: MachineRecord) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Machine> {
+    return this.#start(signal, (host) => restoreMachine(host, spec, recordBefore, signal));
+  }
+
+  async kind(): Promise<MachineKind> {
+    const { qemuPath } = await this.#ready();
+    this.#kind ??= machineKind(qemuPath, this.accelerator).catch((error: unknown) => {
+      this.#kind = undefined;
+      throw vmmFailed('has no known kind', error);
+    });
+    return this.#kind;
   }
 
   async recover(record: MachineRecord): Promise<Machine | undefined> {
@@ -73,7 +95,7 @@ class QemuDriver implements VmmDriver {
       free: () => freeMachine(record, instanceId, cgroups),
       log,
     });
-    await machine.checkRunning().catch((error: unknown) => {
+    await machine.checkAnswers().catch((error: unknown) => {
       log.warn('recovered vmm does not answer', { pid: record.pid, error });
     });
     machine.followConsole();
@@ -90,6 +112,19 @@ class QemuDriver implements VmmDriver {
     return sweepMachines(held, instanceId, cgroups);
   }
 
+  async #start(
+    signal: AbortSignal,
+    work: (host: QemuHost) => Promise<QemuMachine>,
+  ): Promise<QemuMachine> {
+    signal.throwIfAborted();
+    try {
+      return await work(await this.#ready());
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw vmmFailed('could not be started', error);
+    }
+  }
+
   #ready(): Promise<QemuHost> {
     this.#host ??= hostOf(this.#options);
     return this.#host;
@@ -99,13 +134,4 @@ class QemuDriver implements VmmDriver {
 async function hostOf({ cgroupRoot, qemuPath, ...options }: QemuDriverOptions): Promise<QemuHost> {
   const cgroups = new InstanceCgroups(await inspectCgroups(cgroupRoot), options.instanceId);
   return { ...options, cgroups, qemuPath: qemuPath ?? QEMU_PATH };
-}
-
-function vmmFailed(cause: unknown): WrennError {
-  return new WrennError(
-    Code.UNAVAILABLE,
-    'VMM_FAILED',
-    'the virtual machine could not be started',
-    { cause },
-  );
 }

@@ -1,11 +1,17 @@
 /** A running QEMU machine, whether this agent started its VMM or found it. */
 import type { Log } from '../../../lib/log/log.js';
-import type { Machine, MachineExit, MachineRecord } from '../driver.js';
+import type { Machine, MachineExit, MachineMemory, MachineRecord, MachineSpec } from '../driver.js';
 import type { MessagePipe } from '../launch/message-pipe.js';
 import { GuestConsole } from './console.js';
-import type { QmpEvent } from './qmp.js';
+import { activeLayerPath, putLayerOn } from './disk-layer.js';
+import { vmmFailed } from './errors.js';
+import { loadDeviceState } from './load-state.js';
+import { locateMemory } from './memory-location.js';
+import type { QmpEvent, QmpExecute } from './qmp.js';
 import { QmpLink } from './qmp-link.js';
-import { qmpSocketPath } from './vmm-process.js';
+import { runState, stopProcessors } from './run-state.js';
+import { saveDeviceState } from './save-state.js';
+import { qmpSocketPath, stateSocketPath } from './vmm-process.js';
 
 /** Characters of console and of VMM messages that stand in the report of an exit. */
 const DETAIL_LENGTH_MAX = 2000;
@@ -35,20 +41,23 @@ export class QemuMachine implements Machine {
   readonly exited: Promise<MachineExit>;
   readonly #parts: QemuMachineParts;
   readonly #link: QmpLink;
+  readonly #execute: QmpExecute = (...command) => this.#link.execute(...command);
   readonly #console: GuestConsole;
   #destroying: Promise<void> | undefined;
   #exitKind: MachineExit['kind'] = 'exited';
   #guestsEnd = '';
+  #diskFull = false;
+  #onDiskFull: (() => void) | undefined;
 
   constructor(parts: QemuMachineParts) {
     this.record = parts.record;
     this.#parts = parts;
-    this.#link = new QmpLink(
-      qmpSocketPath(parts.record.runDirectory),
-      (event) => this.#note(event),
-      () => void parts.end.check(),
-    );
-    this.#console = new GuestConsole((command, args) => this.#link.execute(command, args));
+    this.#link = new QmpLink(qmpSocketPath(parts.record.runDirectory), {
+      onEvent: (event) => this.#note(event),
+      onConnected: () => void this.#askForFullDisk(),
+      onClosed: () => void parts.end.check(),
+    });
+    this.#console = new GuestConsole(this.#execute);
     this.exited = parts.end.ended.then((how) => this.#exit(how));
   }
 
@@ -56,12 +65,60 @@ export class QemuMachine implements Machine {
     return this.record.guestTarget;
   }
 
+  get onDiskFull(): (() => void) | undefined {
+    return this.#onDiskFull;
+  }
+
+  /** Who comes late, as after the agent's restart, is told at once. */
+  set onDiskFull(listener: (() => void) | undefined) {
+    this.#onDiskFull = listener;
+    if (this.#diskFull) listener?.();
+  }
+
+  /** @throws Error when the VMM does not answer. */
+  async checkAnswers(signal?: AbortSignal): Promise<void> {
+    await runState(this.#execute, signal);
+  }
+
   /** @throws Error when the VMM does not answer, or the virtual processors do not run. */
   async checkRunning(signal?: AbortSignal): Promise<void> {
-    const status = await this.#link.execute('query-status', {}, signal);
-    if ((status as { running?: unknown } | null)?.running !== true) {
-      throw new Error('the virtual processors do not run');
-    }
+    const state = await runState(this.#execute, signal);
+    if (state !== 'running') throw new Error(`the virtual processors do not run: ${state}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.#attempt('could not be stopped', () => stopProcessors(this.#execute));
+  }
+
+  async run(): Promise<void> {
+    this.#diskFull = false;
+    await this.#attempt('could not go on', () => this.#execute('cont'));
+  }
+
+  async saveState(path: string): Promise<void> {
+    await this.#attempt('could not save its state', () =>
+      saveDeviceState(this.#execute, this.record.runDirectory, path),
+    );
+  }
+
+  /** Gives a VMM that waits for it the state of another machine, whose processors then stand still. */
+  async loadState(path: string, signal: AbortSignal): Promise<void> {
+    const socketPath = stateSocketPath(this.record.runDirectory);
+    await loadDeviceState(this.#execute, socketPath, path, signal);
+  }
+
+  async locateMemory(): Promise<MachineMemory> {
+    return this.#attempt('has no known memory', () => locateMemory(this.record.pid));
+  }
+
+  diskPath(): Promise<string> {
+    return this.#attempt('has no known disk', () => activeLayerPath(this.#execute));
+  }
+
+  async switchDisk(rootfs: Pick<MachineSpec['rootfs'], 'path' | 'format'>): Promise<void> {
+    await this.#attempt('could not take another disk', () =>
+      putLayerOn(this.#execute, this.record.pid, rootfs),
+    );
   }
 
   /** Keeps reading the console, to have it when the VMM ends. */
@@ -85,6 +142,14 @@ export class QemuMachine implements Machine {
   release(): void {
     this.#parts.end.stop();
     this.#letGo();
+  }
+
+  async #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw vmmFailed(what, error);
+    }
   }
 
   async #destroy(): Promise<void> {
@@ -121,7 +186,21 @@ export class QemuMachine implements Machine {
         operation: String(data.operation),
         host_disk_full: data.nospace === true,
       });
+      if (data.nospace === true) this.#noteFullDisk();
     }
+  }
+
+  /** For a write that failed while nobody was connected. */
+  async #askForFullDisk(): Promise<void> {
+    const state = await runState(this.#execute).catch(() => undefined);
+    if (state === 'io-error') this.#noteFullDisk();
+  }
+
+  /** Each write that waits for room has an event of its own. */
+  #noteFullDisk(): void {
+    if (this.#diskFull) return;
+    this.#diskFull = true;
+    this.#onDiskFull?.();
   }
 }
 

@@ -3,30 +3,36 @@
  * when it is needed, and again after the connection has ended.
  */
 import { lstat } from 'node:fs/promises';
-import { QmpClient, type QmpEvent } from './qmp.js';
+import { QmpClient, type QmpEvent, type QmpExecuteOptions } from './qmp.js';
+
+export interface QmpLinkListener {
+  onEvent(event: QmpEvent): void;
+  /** Called for each new connection: events before it went unheard. */
+  onConnected(): void;
+  /** Called when a connection has ended, which may mean that the VMM has. */
+  onClosed(): void;
+}
 
 export class QmpLink {
   readonly #path: string;
-  readonly #onEvent: (event: QmpEvent) => void;
-  readonly #onClosed: () => void;
+  readonly #listener: QmpLinkListener;
   #client: Promise<QmpClient> | undefined;
   #closed = false;
 
-  /** @param onClosed called when a connection has ended, which may mean that the VMM has. */
-  constructor(path: string, onEvent: (event: QmpEvent) => void, onClosed: () => void) {
+  /** @param listener must not throw. */
+  constructor(path: string, listener: QmpLinkListener) {
     this.#path = path;
-    this.#onEvent = onEvent;
-    this.#onClosed = onClosed;
+    this.#listener = listener;
   }
 
   /** @throws Error as QmpClient does. */
   async execute(
     command: string,
     args: Record<string, unknown> = {},
-    signal?: AbortSignal,
+    options: QmpExecuteOptions = {},
   ): Promise<unknown> {
-    const client = await this.#connected(signal);
-    return client.execute(command, args, signal);
+    const client = await this.#connected(options.signal);
+    return client.execute(command, args, options);
   }
 
   close(): void {
@@ -47,11 +53,13 @@ export class QmpLink {
   async #connect(signal?: AbortSignal): Promise<QmpClient> {
     try {
       await this.#checkSocket();
-      const client = await QmpClient.connect(this.#path, { onEvent: this.#onEvent, signal });
+      const onEvent = (event: QmpEvent) => this.#listener.onEvent(event);
+      const client = await QmpClient.connect(this.#path, { onEvent, signal });
       void client.closed.then(() => {
         this.#client = undefined;
-        this.#onClosed();
+        this.#listener.onClosed();
       });
+      this.#listener.onConnected();
       return client;
     } catch (error) {
       this.#client = undefined;

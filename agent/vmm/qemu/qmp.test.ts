@@ -159,7 +159,7 @@ describe('QMP client', () => {
     const cancel = new AbortController();
     const client = await connect(path);
 
-    const answer = failureOf(client.execute('slow', {}, cancel.signal));
+    const answer = failureOf(client.execute('slow', {}, { signal: cancel.signal }));
     cancel.abort(reason);
 
     expect(await answer).to.equal(reason);

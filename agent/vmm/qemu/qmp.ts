@@ -9,7 +9,7 @@
 import { connect, type Socket } from 'node:net';
 import { LineReader } from './line-reader.js';
 
-/** Time limit of the greeting and of each command. */
+/** Time limit of the greeting, and of each command for which the caller names none. */
 export const QMP_TIMEOUT_MS = 5000;
 /** Longest line that is taken: a console read in base64, with room to spare. */
 export const QMP_LINE_BYTES_MAX = 1024 * 1024;
@@ -38,10 +38,22 @@ export class QmpError extends Error {
 export interface QmpConnectOptions {
   /** Must not throw. */
   onEvent: (event: QmpEvent) => void;
-  /** Time limit of the greeting and of each command. */
+  /** Time limit of the greeting, and of each command for which the caller names none. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
 }
+
+export interface QmpExecuteOptions {
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Has QEMU do a command, as QmpClient's `execute`. */
+export type QmpExecute = (
+  command: string,
+  args?: Record<string, unknown>,
+  options?: QmpExecuteOptions,
+) => Promise<unknown>;
 
 interface Awaited {
   command: string;
@@ -86,8 +98,8 @@ export class QmpClient {
     options.signal?.throwIfAborted();
     const client = new QmpClient(connect(path), options);
     try {
-      await client.#await(GREETING_ID, 'greeting', options.signal);
-      await client.execute('qmp_capabilities', {}, options.signal);
+      await client.#await(GREETING_ID, 'greeting', options);
+      await client.execute('qmp_capabilities', {}, options);
       return client;
     } catch (error) {
       client.close();
@@ -99,11 +111,15 @@ export class QmpClient {
    * Has QEMU do a command.
    * @throws QmpError when it refuses; Error when it does not answer in time or the connection ends.
    */
-  async execute(command: string, args: JsonObject = {}, signal?: AbortSignal): Promise<unknown> {
+  async execute(
+    command: string,
+    args: JsonObject = {},
+    options: QmpExecuteOptions = {},
+  ): Promise<unknown> {
     if (this.#failure) throw this.#failure;
     if (this.#awaited.size >= QMP_COMMANDS_MAX) throw new Error('too many QMP commands at once');
     this.#lastId += 1;
-    const answer = this.#await(this.#lastId, command, signal);
+    const answer = this.#await(this.#lastId, command, options);
     const request = { execute: command, arguments: args, id: this.#lastId };
     this.#socket.write(`${JSON.stringify(request)}\n`);
     return answer;
@@ -113,15 +129,18 @@ export class QmpClient {
     this.#fail(new Error('the QMP connection was closed'));
   }
 
-  #await(id: number, command: string, signal?: AbortSignal): Promise<unknown> {
+  #await(
+    id: number,
+    command: string,
+    { timeoutMs = this.#timeoutMs, signal }: QmpExecuteOptions,
+  ): Promise<unknown> {
     const answer = new Promise<unknown>((resolve, reject) => {
       this.#awaited.set(id, { command, resolve, reject });
     });
     const reject = (error: Error) => this.#awaited.get(id)?.reject(error);
     const onAbort = () => reject(signal?.reason);
-    const onTimeout = () =>
-      reject(new Error(`QMP ${command}: no answer within ${this.#timeoutMs} ms`));
-    const timer = setTimeout(onTimeout, this.#timeoutMs);
+    const onTimeout = () => reject(new Error(`QMP ${command}: no answer within ${timeoutMs} ms`));
+    const timer = setTimeout(onTimeout, timeoutMs);
     signal?.addEventListener('abort', onAbort, { once: true });
     return answer.finally(() => {
       this.#awaited.delete(id);

@@ -17,9 +17,15 @@ import {
 import { machineNameIn } from './command-line.js';
 
 const QMP_SOCKET_NAME = 'qmp.sock';
+const STATE_SOCKET_NAME = 'state.sock';
 
 export function qmpSocketPath(runDirectory: string): string {
   return join(runDirectory, QMP_SOCKET_NAME);
+}
+
+/** Where device state is streamed, from a VMM or to it. */
+export function stateSocketPath(runDirectory: string): string {
+  return join(runDirectory, STATE_SOCKET_NAME);
 }
 
 /** The sandbox whose machine a record is. */
@@ -74,5 +80,7 @@ export async function freeMachine(
   if (await isRecordedProcess(record, instanceId)) await endProcess(record);
   // Without its cgroup a launch that was cut off in its first moments cannot go on either.
   await cgroups.end(record.cgroups);
-  await rm(qmpSocketPath(record.runDirectory), { force: true });
+  for (const path of [qmpSocketPath, stateSocketPath]) {
+    await rm(path(record.runDirectory), { force: true });
+  }
 }
