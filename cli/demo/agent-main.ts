@@ -48,7 +48,7 @@ async function bootOnce(
   const sandboxId = randomId();
   const request = {
     ...{ sandboxId, generation: 1, template: 'minimal' },
-    ...{ vcpus: 1, memoryMb: 512, timeoutSec: 0, env: {} },
+    ...{ vcpus: 1, memoryMb: 512, timeoutSec: 0, pauseOnTimeout: false, env: {}, snapshotId: '' },
   };
   await steps.run('boot a VM', () =>
     client.createSandbox(request, { timeoutMs: CREATE_TIMEOUT_MS, signal }),

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { WrennClient } from '../../clients/typescript/index.js';
 import { CliError } from '../failure.js';
+import { takeFreezeTour } from './freeze-tour.js';
 import type { Steps } from './steps.js';
 
 const NOTE_PATH = '/root/note.txt';
@@ -18,15 +19,13 @@ export async function takeTour(address: string, steps: Steps, signal: AbortSigna
   const apiKey = await makeKey(address, steps, signal);
   using client = new WrennClient({ address, apiKey });
 
-  const { sandboxId } = await steps.run('create a sandbox', () =>
-    client.sandboxes.create({ template: 'minimal' }, { signal }),
-  );
-  steps.show(`sandbox ${sandboxId}`);
-
+  const sandboxId = await createTwice(client, steps, signal);
   await runPython(client, sandboxId, steps, signal);
   await passFileThrough(client, sandboxId, steps, signal);
+  await takeFreezeTour(client, sandboxId, steps, signal);
 
   await steps.run('delete the sandbox', () => client.sandboxes.delete(sandboxId, { signal }));
+  steps.summarize();
 }
 
 async function makeKey(address: string, steps: Steps, signal: AbortSignal): Promise<string> {
@@ -42,14 +41,38 @@ async function makeKey(address: string, steps: Steps, signal: AbortSignal): Prom
   return key;
 }
 
+/** The first sandbox of a kind boots, and leaves a warm snapshot behind; the others start from that. */
+async function createTwice(
+  client: WrennClient,
+  steps: Steps,
+  signal: AbortSignal,
+): Promise<string> {
+  const create = () => client.sandboxes.create({ template: 'minimal' }, { signal });
+  const first = await steps.run(
+    'create a sandbox; the first boots once, for all others',
+    create,
+    'create, the first of its kind: boots and keeps that warm',
+  );
+  const second = await steps.run(
+    'create another one, from the warm template',
+    create,
+    'create from the warm template',
+  );
+  steps.show(`sandboxes ${first.sandboxId} and ${second.sandboxId}`);
+  await steps.run('delete the first', () => client.sandboxes.delete(first.sandboxId, { signal }));
+  return second.sandboxId;
+}
+
 async function runPython(
   client: WrennClient,
   sandboxId: string,
   steps: Steps,
   signal: AbortSignal,
 ): Promise<void> {
-  const result = await steps.run('run a Python program in it', () =>
-    client.exec(sandboxId, { cmd: 'python3', args: ['-c', PROGRAM] }, { signal }),
+  const result = await steps.run(
+    'run a Python program in the other',
+    () => client.exec(sandboxId, { cmd: 'python3', args: ['-c', PROGRAM] }, { signal }),
+    'run a Python program',
   );
   if (result.exitCode !== 0) {
     throw new CliError(`Python ended with ${result.exitCode}: ${result.stderrText}`);
