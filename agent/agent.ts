@@ -16,6 +16,8 @@ import { qemuParts } from './parts/qemu.js';
 import type { Host, HostLimits } from './sandbox/host.js';
 import { SandboxManager } from './sandbox/manager.js';
 import { startServer } from './server.js';
+import { openSnapshotStore } from './snapshot/open-store.js';
+import { snapshotsFolder } from './state-folders.js';
 import type { VmmDriver } from './vmm/driver.js';
 
 /** Time from the start of a boot to a guest daemon that answers, by accelerator. */
@@ -79,16 +81,15 @@ function identity(instance: Instance) {
 
 async function openHost(config: AgentConfig, parts: HostParts, log: Log): Promise<Host> {
   const runDirectory = join(config.runDirectory, 'sandboxes');
-  const stateDirectory = join(config.stateDirectory, 'sandboxes');
   await mkdir(runDirectory, { recursive: true, mode: 0o755 });
-  await mkdir(stateDirectory, { recursive: true, mode: 0o755 });
   return {
     ...parts,
     log,
     ledger: await Ledger.open(join(config.runDirectory, 'ledger')),
+    snapshots: await openSnapshotStore(snapshotsFolder(config.stateDirectory), { log }),
     limits: limitsFor(config, parts.driver),
     runDirectory,
-    stateDirectory,
+    stateDirectory: config.stateDirectory,
   };
 }
 

@@ -5,7 +5,8 @@ import type { Handlers } from '../../lib/rpc/service.js';
 import type { SandboxManager } from '../sandbox/manager.js';
 import type { TemplateCatalog } from '../sandbox/template-catalog.js';
 import type { VmmDriver } from '../vmm/driver.js';
-import { toSandboxMessage } from './sandbox-message.js';
+import { toForkResult, toGeneration, toSnapshot } from './generation-message.js';
+import { toListedMessage, toPausedMessage, toSandboxMessage } from './sandbox-message.js';
 
 /** Largest file that a unary call carries. */
 export const FILE_BYTES_MAX = 3 * 1024 * 1024;
@@ -49,7 +50,7 @@ export function hostAgentHandlers({
     },
 
     listSandboxes: async () => ({
-      sandboxes: manager.list().map(toSandboxMessage),
+      sandboxes: manager.list().map(toListedMessage),
       runId,
       complete: manager.complete,
     }),
@@ -62,6 +63,36 @@ export function hostAgentHandlers({
     },
 
     pingSandbox: async (_context, { sandboxId }) => toSandboxMessage(await manager.ping(sandboxId)),
+
+    // A machine that is being written down or brought back must not depend on who waits for it.
+    pauseSandbox: async (_context, { sandboxId, generation }) =>
+      toPausedMessage(await manager.pause(sandboxId, generation)),
+
+    resumeSandbox: async (_context, { sandboxId, generation, cold }) => {
+      const { sandbox, steps } = await manager.resume(sandboxId, generation, cold);
+      return { sandbox: toSandboxMessage(sandbox), steps };
+    },
+
+    setSandboxTimeout: async (_context, { sandboxId, timeoutSec, pauseOnTimeout }) =>
+      toListedMessage(await manager.setTimeout(sandboxId, { timeoutSec, pauseOnTimeout })),
+
+    createSnapshot: async (_context, request) => toSnapshot(await manager.createSnapshot(request)),
+
+    deleteSnapshot: async (_context, { snapshotId }) => {
+      await manager.deleteSnapshot(snapshotId);
+      return {};
+    },
+
+    forkSandbox: async (context, { sandboxId, childIds }) => {
+      const results = await manager.fork(sandboxId, childIds, context.signal);
+      return { results: results.map(toForkResult) };
+    },
+
+    listGenerations: async (_context, { sandboxId }) => ({
+      generations: (await manager.listGenerations(sandboxId)).map(toGeneration),
+    }),
+
+    verifyGeneration: async (_context, { sandboxId }) => manager.verifyGeneration(sandboxId),
 
     exec: async (context, request) =>
       manager.withGuest(request.sandboxId, (guest) => guest.exec(request, context.signal)),

@@ -1,4 +1,5 @@
 /** The exchangeable parts of a host, which belong together: one set for each kind of host. */
+import type { MemoryProvider } from '../memory/provider.js';
 import type { Network } from '../network/network.js';
 import type { RootfsProvider } from '../rootfs/provider.js';
 import type { TemplateCatalog } from '../sandbox/template-catalog.js';
@@ -8,5 +9,6 @@ export interface HostParts {
   driver: VmmDriver;
   rootfs: RootfsProvider;
   network: Network;
+  memory: MemoryProvider;
   templates: TemplateCatalog;
 }

@@ -4,10 +4,12 @@ import type { Log } from '../../lib/log/log.js';
 import type { AgentConfig } from '../config.js';
 import { requireHost } from '../doctor/require-host.js';
 import { type Instance, saveInstance } from '../instance.js';
+import { createMemoryProvider } from '../memory/memory-provider.js';
 import { createNetwork } from '../network/host-network.js';
 import type { Network } from '../network/network.js';
 import { createQcow2Provider } from '../rootfs/qcow2.js';
 import type { TemplateCatalog } from '../sandbox/template-catalog.js';
+import { disksFolder } from '../state-folders.js';
 import { chooseDriver } from '../vmm/choose-driver.js';
 import type { VmmDriver } from '../vmm/driver.js';
 import { createQemuDriver } from '../vmm/qemu/driver.js';
@@ -24,7 +26,13 @@ export async function qemuParts(
   const manifest = await readManifest(config.imagesDirectory);
   const driver = await openDriver(config, instance, manifest, log);
   const network = await openNetwork(config, instance, log);
-  return { driver, network, rootfs: createQcow2Provider({ log }), templates: catalogOf(manifest) };
+  return {
+    driver,
+    network,
+    rootfs: createQcow2Provider({ folder: disksFolder(config.stateDirectory), log }),
+    memory: createMemoryProvider({ log }),
+    templates: catalogOf(manifest),
+  };
 }
 
 async function openDriver(

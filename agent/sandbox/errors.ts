@@ -1,6 +1,7 @@
 /** The errors of the sandbox layer. */
 import { Code, WrennError } from '../../lib/errors/index.js';
 import type { SandboxPhase } from '../ledger/entry.js';
+import type { MemoryFailure } from '../memory/provider.js';
 
 export function sandboxNotFound(sandboxId: string): WrennError {
   return new WrennError(Code.NOT_FOUND, 'SANDBOX_NOT_FOUND', 'this host has no such sandbox', {
@@ -19,7 +20,11 @@ export function sandboxExists(sandboxId: string): WrennError {
   );
 }
 
-export function wrongPhase(sandboxId: string, phase: SandboxPhase, endReason?: string): WrennError {
+export function wrongPhase(
+  sandboxId: string,
+  phase: SandboxPhase | 'paused',
+  endReason?: string,
+): WrennError {
   return new WrennError(Code.FAILED_PRECONDITION, 'SANDBOX_STATE', `the sandbox is ${phase}`, {
     metadata: {
       sandbox_id: sandboxId,
@@ -79,4 +84,64 @@ export function deletedWhileStarting(sandboxId: string): WrennError {
 
 export function shuttingDown(): WrennError {
   return new WrennError(Code.UNAVAILABLE, 'SHUTTING_DOWN', 'the host agent is shutting down');
+}
+
+export function snapshotNotFound(snapshotId: string): WrennError {
+  return new WrennError(Code.NOT_FOUND, 'SNAPSHOT_NOT_FOUND', 'this host has no such snapshot', {
+    metadata: { snapshot_id: snapshotId },
+  });
+}
+
+export function snapshotShape(vcpus: number, memoryMb: number): WrennError {
+  return new WrennError(
+    Code.INVALID_ARGUMENT,
+    'SNAPSHOT_SHAPE',
+    `a sandbox of this snapshot has ${vcpus} vcpus and ${memoryMb} MiB`,
+    { metadata: { vcpus: String(vcpus), memory_mb: String(memoryMb) } },
+  );
+}
+
+/** The machine could not be written down. It goes on. */
+export function pauseFailed(sandboxId: string, cause: unknown): WrennError {
+  return new WrennError(
+    Code.INTERNAL,
+    'PAUSE_FAILED',
+    'the sandbox could not be frozen and written down; it goes on',
+    { metadata: { sandbox_id: sandboxId }, cause },
+  );
+}
+
+/** A block of a machine's memory cannot be had: what the guest waits for will not come. */
+export function memoryNotServed({ kind, message, artifact }: MemoryFailure): WrennError {
+  const cause = new Error(message);
+  if (kind === 'failed') {
+    return new WrennError(
+      Code.UNAVAILABLE,
+      'VMM_FAILED',
+      'the memory of the virtual machine could not be served',
+      { cause },
+    );
+  }
+  return new WrennError(Code.DATA_LOSS, 'SNAPSHOT_DAMAGED', 'the snapshot is damaged', {
+    metadata: { artifact: artifact ?? 'memfile' },
+    cause,
+  });
+}
+
+export function noGeneration(sandboxId: string): WrennError {
+  return new WrennError(
+    Code.FAILED_PRECONDITION,
+    'SANDBOX_STATE',
+    'the sandbox was never paused, so there is no generation of it',
+    { metadata: { sandbox_id: sandboxId } },
+  );
+}
+
+export function diskFull(sandboxId: string): WrennError {
+  return new WrennError(
+    Code.RESOURCE_EXHAUSTED,
+    'DISK_FULL',
+    "the host's disk is full; the sandbox stands still until there is room",
+    { metadata: { sandbox_id: sandboxId } },
+  );
 }

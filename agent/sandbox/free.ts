@@ -1,8 +1,8 @@
 /**
  * Frees all that a sandbox's ledger entry holds: the machine first, since the
- * rest is in its use; then disk, network and folders, each even when another
- * fails. What has been freed leaves the entry, so that a repeated call does
- * only what is left.
+ * rest is in its use; then memory, disk, network and folders, each even when
+ * another fails. What has been freed leaves the entry, so that a repeated call
+ * does only what is left.
  */
 import { rm } from 'node:fs/promises';
 import type { Host } from './host.js';
@@ -14,9 +14,10 @@ export async function freeSandbox(host: Host, sandbox: Sandbox): Promise<void> {
   sandbox.guest = undefined;
   await endMachine(host, sandbox);
   const failures = [
+    await attempt(() => closeMemory(sandbox)),
     await attempt(() => destroyRootfs(host, sandbox)),
     await attempt(() => releaseNetwork(host, sandbox)),
-    await attempt(() => removeDirectories(sandbox)),
+    await attempt(() => removeDirectory(sandbox)),
   ].filter((failure) => failure !== undefined);
   if (failures.length > 0)
     throw new AggregateError(failures, 'the sandbox could not be freed completely');
@@ -30,9 +31,17 @@ async function endMachine(host: Host, sandbox: Sandbox): Promise<void> {
   delete entry.machine;
 }
 
+async function closeMemory(sandbox: Sandbox): Promise<void> {
+  await sandbox.memory?.close();
+  sandbox.memory = undefined;
+  delete sandbox.entry.memory;
+  sandbox.releaseHolds();
+}
+
 async function destroyRootfs(host: Host, { entry }: Sandbox): Promise<void> {
-  if (!entry.rootfs) return;
-  await host.rootfs.destroy(entry.rootfs);
+  if (entry.nextRootfs) await host.rootfs.destroy(entry.nextRootfs);
+  delete entry.nextRootfs;
+  if (entry.rootfs) await host.rootfs.destroy(entry.rootfs);
   delete entry.rootfs;
 }
 
@@ -42,9 +51,8 @@ async function releaseNetwork(host: Host, { entry }: Sandbox): Promise<void> {
   delete entry.slot;
 }
 
-async function removeDirectories({ entry }: Sandbox): Promise<void> {
+async function removeDirectory({ entry }: Sandbox): Promise<void> {
   await rm(entry.runDirectory, { recursive: true, force: true });
-  await rm(entry.stateDirectory, { recursive: true, force: true });
 }
 
 async function attempt(step: () => Promise<void>): Promise<unknown> {

@@ -1,17 +1,19 @@
 /** What every operation of the sandbox layer works with. */
 import type { Log } from '../../lib/log/log.js';
 import type { Ledger } from '../ledger/ledger.js';
+import type { MemoryProvider } from '../memory/provider.js';
 import type { Network } from '../network/network.js';
 import type { RootfsProvider } from '../rootfs/provider.js';
+import type { SnapshotStore } from '../snapshot/store.js';
 import type { VmmDriver } from '../vmm/driver.js';
 import type { TemplateCatalog } from './template-catalog.js';
 
 export interface HostLimits {
   /** Memory in MiB that all sandboxes together may take. */
   memoryMbMax: number;
-  /** Boots that may run at once; further ones wait their turn. */
+  /** Boots and restores that may run at once; further ones wait their turn. */
   bootsAtOnceMax: number;
-  /** Time from the start of a boot to a guest daemon that answers. */
+  /** Time from the start of a boot or a restore to a guest daemon that answers. */
   bootTimeoutMs: number;
 }
 
@@ -21,10 +23,12 @@ export interface Host {
   driver: VmmDriver;
   rootfs: RootfsProvider;
   network: Network;
+  memory: MemoryProvider;
+  snapshots: SnapshotStore;
   templates: TemplateCatalog;
   limits: HostLimits;
   /** Parent of all sandboxes' folders for sockets. */
   runDirectory: string;
-  /** Parent of all sandboxes' folders for disks. */
+  /** A folder of the file system on which disks and snapshots lie. */
   stateDirectory: string;
 }

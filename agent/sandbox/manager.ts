@@ -1,38 +1,50 @@
 /**
- * All sandboxes of this host. Calls on one sandbox that change its phase run
- * one after another; calls on different ones run side by side.
+ * What can be asked of this host's sandboxes: creating, using, pausing,
+ * copying and ending them. What they are lies in the registry; the larger
+ * operations have files of their own.
  */
-import { join } from 'node:path';
-import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
-import { randomId } from '../../lib/ids/random-id.js';
-import { ChangeCounter } from '../../lib/lifecycle/change-counter.js';
-import { KeyedLock } from '../../lib/lifecycle/keyed-lock.js';
+import { Code, WrennError } from '../../lib/errors/index.js';
 import { Semaphore } from '../../lib/lifecycle/semaphore.js';
 import type { GuestClient } from '../guest/guest-client.js';
+import type { SandboxImages } from '../ledger/entry.js';
+import type { Lineage } from '../snapshot/generation.js';
 import { freeMemoryMb } from './admission.js';
-import { createSandbox } from './create.js';
-import type { SandboxEntry } from './entry.js';
+import { resumeFromFullDisk } from './disk-space.js';
 import {
   deletedWhileStarting,
-  memoryExhausted,
+  diskFull,
   sandboxExists,
-  sandboxNotFound,
-  shuttingDown,
+  snapshotShape,
   staleGeneration,
   templateNotFound,
   wrongPhase,
 } from './errors.js';
-import { freeSandbox } from './free.js';
+import { type ForkResult, forkSandbox } from './fork.js';
 import type { Host } from './host.js';
 import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
+import { findPaused, listPaused, pause, pauseExpired, type Resumed, resume } from './pausing.js';
 import { recoverSandboxes } from './recover.js';
-import { Sandbox } from './sandbox.js';
+import { type SandboxPlan, SandboxRegistry } from './registry.js';
+import type { Sandbox } from './sandbox.js';
+import { type PausedSandbox, toRef } from './sandbox-ref.js';
+import {
+  createSnapshot,
+  deleteSnapshot,
+  findSnapshot,
+  listGenerations,
+  type SnapshotInfo,
+  type SnapshotOptions,
+  type Verified,
+  verifyGeneration,
+} from './snapshots.js';
+import type { Origin } from './start.js';
 import { sweepHost } from './sweep.js';
 import { Tombstones } from './tombstones.js';
+import { WarmTemplates } from './warm-templates.js';
 
 /** How often timeouts are looked at. */
 const REAP_INTERVAL_MS = 1000;
-/** Sandboxes that are ended or freed side by side. */
+/** Sandboxes that are ended, paused or freed side by side. */
 const REAPS_AT_ONCE_MAX = 16;
 
 export interface CreateSandboxOptions {
@@ -42,28 +54,33 @@ export interface CreateSandboxOptions {
   vcpus: number;
   memoryMb: number;
   timeoutSec: number;
+  pauseOnTimeout: boolean;
   env: Record<string, string>;
+  /** Snapshot to start from; empty for the template's own images. */
+  snapshotId: string;
 }
+
+/** A sandbox that has a machine, or one that is paused. */
+export type ListedSandbox =
+  | { kind: 'live'; sandbox: Sandbox }
+  | { kind: 'paused'; paused: PausedSandbox };
 
 export class SandboxManager {
   readonly #host: Host;
-  readonly #sandboxes = new Map<string, Sandbox>();
-  readonly #lock = new KeyedLock();
-  readonly #boots: Semaphore;
+  readonly #registry: SandboxRegistry;
+  readonly #warm: WarmTemplates;
   readonly #tombstones = new Tombstones();
   readonly #reaper: NodeJS.Timeout;
   /** Sandboxes that the reaper is working on. */
   readonly #reaping = new Set<string>();
   readonly #reaps = new Semaphore(REAPS_AT_ONCE_MAX);
-  readonly #closing = new AbortController();
-  #recovered: Promise<void>;
+  readonly #recovered: Promise<void>;
   #recoveryComplete = false;
-  /** Counts every change of what `list` returns. */
-  readonly changes = new ChangeCounter();
 
   constructor(host: Host) {
     this.#host = host;
-    this.#boots = new Semaphore(host.limits.bootsAtOnceMax);
+    this.#registry = new SandboxRegistry(host);
+    this.#warm = new WarmTemplates(this.#registry);
     this.#recovered = this.#recover();
     // Each call that waits for it reports the failure; main.ts waits for it too.
     this.#recovered.catch(() => undefined);
@@ -81,121 +98,208 @@ export class SandboxManager {
     return this.#recoveryComplete;
   }
 
-  /** All sandboxes, and those that ended by themselves until `destroy` acknowledges them. */
-  list(): Sandbox[] {
-    return [...this.#sandboxes.values()];
+  /** Counts every change of what `list` returns. */
+  get changes() {
+    return this.#registry.changes;
+  }
+
+  /**
+   * All sandboxes: those that have a machine, those that ended by themselves until `destroy`
+   * acknowledges them, and the paused ones.
+   */
+  list(): ListedSandbox[] {
+    const live = this.#registry.all().filter(({ entry }) => !entry.internal);
+    const paused = listPaused(this.#registry);
+    return [
+      ...live.map((sandbox) => ({ kind: 'live' as const, sandbox })),
+      ...paused.map((each) => ({ kind: 'paused' as const, paused: each })),
+    ];
   }
 
   get memoryMbUsed(): number {
-    return this.#host.limits.memoryMbMax - freeMemoryMb(this.#host.limits.memoryMbMax, this.list());
+    const { memoryMbMax } = this.#host.limits;
+    return memoryMbMax - freeMemoryMb(memoryMbMax, this.#registry.all());
   }
 
   get memoryMbMax(): number {
     return this.#host.limits.memoryMbMax;
   }
 
-  /** Boots a sandbox and resolves when it takes commands; a failed boot leaves nothing behind. */
+  /** Starts a sandbox and resolves when it takes commands; a failed start leaves nothing behind. */
   async create(options: CreateSandboxOptions, signal: AbortSignal): Promise<Sandbox> {
     await this.#ready(signal);
-    const images = this.#admit(options);
-    const sandbox = new Sandbox(this.#newEntry(options));
-    this.#sandboxes.set(sandbox.id, sandbox);
-    const either = AbortSignal.any([signal, sandbox.abortBoot.signal, this.#closing.signal]);
-    await this.#lock.run(sandbox.id, async () => {
+    this.#admit(options);
+    const plan = await this.#plan(options);
+    const origin = await this.#origin(options, plan, signal);
+    // Others may have come in between.
+    this.#admit(options);
+    const sandbox = this.#registry.add(plan);
+    return this.#registry.locked(sandbox.id, async () => {
       try {
-        await this.#boots.run(
-          () => createSandbox(this.#host, sandbox, { images, env: options.env }, either),
-          either,
-        );
-        this.#watch(sandbox);
+        const request = { origin, env: plan.env, identify: true };
+        await this.#registry.start(sandbox, request, signal);
+        return sandbox;
       } catch (error) {
-        if (sandbox.entry.phase !== 'stopping') this.#sandboxes.delete(sandbox.id);
+        // A warm template that cannot be restored would fail every create.
+        if (options.snapshotId === '' && origin.kind === 'restore' && !signal.aborted) {
+          await this.#warm.discard(origin.generationId);
+        }
         throw error;
-      } finally {
-        this.changes.bump();
       }
     });
-    this.#host.log.info('sandbox running', {
-      sandbox_id: sandbox.id,
-      duration_ms: Date.now() - sandbox.entry.createdAtMs,
-    });
-    return sandbox;
   }
 
-  /** Ends a sandbox and frees all it holds. An unknown one is no error. Wins over a boot under way. */
+  /** Ends a sandbox, paused or not, and frees all it holds. An unknown one is no error. Wins over a start under way. */
   async destroy(sandboxId: string, generation: number): Promise<void> {
     checkSandboxId(sandboxId);
     await this.#ready();
     this.#tombstones.add(sandboxId, generation);
-    const sandbox = this.#sandboxes.get(sandboxId);
-    if (!sandbox) return;
-    if (generation < sandbox.entry.generation) {
-      throw staleGeneration(sandboxId, generation, sandbox.entry.generation);
+    const known = this.#registry.get(sandboxId)?.entry ?? findPaused(this.#registry, sandboxId);
+    if (known && generation < known.generation) {
+      throw staleGeneration(sandboxId, generation, known.generation);
     }
-    sandbox.abortBoot.abort(deletedWhileStarting(sandboxId));
-    await this.#lock.run(sandboxId, () => this.#stop(sandbox));
+    this.#registry.get(sandboxId)?.abortStart.abort(deletedWhileStarting(sandboxId));
+    await this.#registry.locked(sandboxId, async () => {
+      const sandbox = this.#registry.get(sandboxId);
+      if (sandbox) await this.#registry.stop(sandbox);
+      await this.#host.snapshots.removeRef('sandbox', sandboxId);
+      this.#registry.changes.bump();
+      this.#registry.collectGarbage();
+    });
+  }
+
+  /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STALE_GENERATION, HOST_DISK_FULL, PAUSE_FAILED */
+  async pause(sandboxId: string, generation: number): Promise<PausedSandbox> {
+    checkSandboxId(sandboxId);
+    await this.#ready();
+    return pause(this.#registry, sandboxId, generation);
+  }
+
+  /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STALE_GENERATION and what a start throws. */
+  async resume(sandboxId: string, generation: number, cold: boolean): Promise<Resumed> {
+    checkSandboxId(sandboxId);
+    await this.#ready();
+    const buried = this.#tombstones.generation(sandboxId);
+    if (buried !== undefined && generation <= buried) {
+      throw staleGeneration(sandboxId, generation, buried);
+    }
+    return resume(this.#registry, sandboxId, generation, cold);
+  }
+
+  /** @throws as forkSandbox. */
+  async fork(
+    sandboxId: string,
+    childIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ForkResult[]> {
+    await this.#ready(signal);
+    return forkSandbox(this.#registry, sandboxId, childIds, signal);
+  }
+
+  /** @throws as createSnapshot. */
+  async createSnapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    await this.#ready();
+    return createSnapshot(this.#registry, options);
+  }
+
+  /** Idempotent. */
+  async deleteSnapshot(snapshotId: string): Promise<void> {
+    await this.#ready();
+    return deleteSnapshot(this.#registry, snapshotId);
+  }
+
+  async listGenerations(sandboxId: string): Promise<Lineage[]> {
+    await this.#ready();
+    return listGenerations(this.#registry, sandboxId);
+  }
+
+  /** @throws SNAPSHOT_DAMAGED with the artifact. */
+  async verifyGeneration(sandboxId: string): Promise<Verified> {
+    await this.#ready();
+    return verifyGeneration(this.#registry, sandboxId);
   }
 
   /** Counts as activity. */
   async ping(sandboxId: string): Promise<Sandbox> {
-    const sandbox = await this.#running(sandboxId);
+    await this.#ready();
+    const sandbox = this.#registry.running(sandboxId);
     sandbox.touch();
     return sandbox;
   }
 
+  /** Changes the inactivity timeout of a running or paused sandbox. */
+  async setTimeout(
+    sandboxId: string,
+    timeout: { timeoutSec: number; pauseOnTimeout: boolean },
+  ): Promise<ListedSandbox> {
+    checkSandboxId(sandboxId);
+    await this.#ready();
+    const { timeoutSec, pauseOnTimeout } = timeout;
+    return this.#registry.locked(sandboxId, async () => {
+      const before = this.#registry.get(sandboxId)
+        ? undefined
+        : findPaused(this.#registry, sandboxId);
+      if (before) {
+        const paused = { ...before, timeoutSec, pauseOnTimeout };
+        await this.#host.snapshots.setRef(toRef(paused, 'paused'));
+        return { kind: 'paused', paused };
+      }
+      const sandbox = this.#registry.running(sandboxId);
+      sandbox.touch();
+      const { entry } = sandbox;
+      await this.#host.ledger.put({ ...entry, timeoutSec, pauseOnTimeout });
+      Object.assign(entry, { timeoutSec, pauseOnTimeout });
+      return { kind: 'live', sandbox };
+    });
+  }
+
   /** Gives `call` the guest of a running sandbox; the whole call counts as activity. */
   async withGuest<T>(sandboxId: string, call: (guest: GuestClient) => Promise<T>): Promise<T> {
-    const sandbox = await this.#running(sandboxId);
+    await this.#ready();
+    const sandbox = this.#registry.running(sandboxId);
+    if (sandbox.isDiskFull) throw diskFull(sandboxId);
     const { guest } = sandbox;
     if (!guest) throw wrongPhase(sandboxId, sandbox.entry.phase);
     try {
       return await sandbox.active(() => call(guest));
     } catch (error) {
-      // A guest that went away because its sandbox ended has a better name for it.
+      // A guest that went away because its sandbox ended or was paused has a better name for it.
       if (sandbox.entry.phase === 'running') throw error;
+      const state = findPaused(this.#registry, sandboxId) ? 'PAUSED' : sandbox.entry.phase;
       throw new WrennError(
         Code.FAILED_PRECONDITION,
         'SANDBOX_STATE',
-        'the sandbox ended during the call',
-        {
-          metadata: { sandbox_id: sandboxId, state: sandbox.entry.phase.toUpperCase() },
-          cause: error,
-        },
+        'the sandbox was paused or ended during the call',
+        { metadata: { sandbox_id: sandboxId, state: state.toUpperCase() }, cause: error },
       );
     }
   }
 
-  /** Undoes boots under way and lets go of the running machines, which go on without the agent. */
+  /** Undoes starts under way and lets go of the running machines, which go on without the agent. */
   async close(): Promise<void> {
-    this.#closing.abort(shuttingDown());
     clearInterval(this.#reaper);
     await this.#recovered.catch(() => undefined);
-    for (const sandbox of this.list()) {
-      await this.#lock.run(sandbox.id, async () => {
-        sandbox.guest?.close();
-        sandbox.machine?.release();
-      });
-    }
+    await this.#registry.close();
   }
 
   async #recover(): Promise<void> {
     const { sandboxes, isWhole } = await recoverSandboxes(this.#host);
-    for (const sandbox of sandboxes) {
-      this.#sandboxes.set(sandbox.id, sandbox);
-      if (sandbox.machine) this.#watch(sandbox);
+    for (const sandbox of sandboxes) this.#registry.adopt(sandbox);
+    if (isWhole) {
+      await sweepHost(this.#host, sandboxes);
+      this.#registry.collectGarbage();
     }
-    if (isWhole) await sweepHost(this.#host, sandboxes);
     this.#recoveryComplete = true;
-    this.changes.bump();
+    this.#registry.changes.bump();
   }
 
   async #ready(signal?: AbortSignal): Promise<void> {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    this.#registry.requireOpen();
     await this.#recovered;
     signal?.throwIfAborted();
   }
 
-  #admit(options: CreateSandboxOptions) {
+  #admit(options: CreateSandboxOptions): void {
     checkSandboxId(options.sandboxId);
     checkTemplateName(options.template);
     checkEnv(options.env);
@@ -203,117 +307,79 @@ export class SandboxManager {
     if (buried !== undefined && options.generation <= buried) {
       throw staleGeneration(options.sandboxId, options.generation, buried);
     }
-    if (this.#sandboxes.has(options.sandboxId)) throw sandboxExists(options.sandboxId);
-    const images = this.#host.templates.find(options.template);
-    if (!images) throw templateNotFound(options.template);
-    const freeMb = freeMemoryMb(this.#host.limits.memoryMbMax, this.list());
-    if (options.memoryMb > freeMb) throw memoryExhausted(freeMb);
-    return images;
+    const isTaken =
+      this.#registry.get(options.sandboxId) ??
+      this.#host.snapshots.ref('sandbox', options.sandboxId);
+    if (isTaken) throw sandboxExists(options.sandboxId);
   }
 
-  #newEntry(options: CreateSandboxOptions): SandboxEntry {
+  /** What the sandbox will be. */
+  async #plan(options: CreateSandboxOptions): Promise<SandboxPlan> {
     const { sandboxId, generation, template, vcpus, memoryMb, timeoutSec } = options;
     return {
-      sandboxId,
-      generation,
-      template,
-      vcpus,
-      memoryMb,
-      timeoutSec,
+      ...{ sandboxId, generation, template, vcpus, memoryMb, timeoutSec },
+      pauseOnTimeout: options.pauseOnTimeout,
       phase: 'starting',
       createdAtMs: Date.now(),
-      guestToken: randomId(),
-      runDirectory: join(this.#host.runDirectory, sandboxId),
-      stateDirectory: join(this.#host.stateDirectory, sandboxId),
+      ...(options.snapshotId === ''
+        ? { images: this.#templateImages(options.template), env: options.env }
+        : await this.#fromSnapshot(options)),
     };
   }
 
-  #watch(sandbox: Sandbox): void {
-    void sandbox.machine?.exited.then(async (exit) => {
-      // After `close` the machine belongs to the next run of the agent.
-      if (exit.kind === 'destroyed' || this.#closing.signal.aborted) return;
-      this.#host.log.warn('machine exited', { sandbox_id: sandbox.id, detail: exit.detail });
-      await this.#end(sandbox, 'VMM_EXITED');
-    });
+  #templateImages(template: string): SandboxImages {
+    const images = this.#host.templates.find(template);
+    if (!images) throw templateNotFound(template);
+    const { rootfsPath, toolsPath, kernel } = images;
+    return { rootfsPath, toolsPath, kernelPath: kernel.path, initrdPath: kernel.initrdPath };
   }
 
-  async #running(sandboxId: string): Promise<Sandbox> {
-    checkSandboxId(sandboxId);
-    await this.#ready();
-    const sandbox = this.#sandboxes.get(sandboxId);
-    if (!sandbox) throw sandboxNotFound(sandboxId);
-    if (sandbox.entry.phase !== 'running') {
-      throw wrongPhase(sandboxId, sandbox.entry.phase, sandbox.endReason);
+  /** Images and variables of a snapshot; variables of the request are put over its own. */
+  async #fromSnapshot({ snapshotId, vcpus, memoryMb, env }: CreateSandboxOptions) {
+    const snapshot = await findSnapshot(this.#host, snapshotId);
+    if (vcpus !== snapshot.vcpus || memoryMb !== snapshot.memoryMb) {
+      throw snapshotShape(snapshot.vcpus, snapshot.memoryMb);
     }
-    return sandbox;
+    return { images: snapshot.images, env: { ...snapshot.env, ...env } };
+  }
+
+  async #origin(
+    { snapshotId }: CreateSandboxOptions,
+    plan: SandboxPlan,
+    signal: AbortSignal,
+  ): Promise<Origin> {
+    const generationId =
+      snapshotId === ''
+        ? await this.#warm.generationFor(plan, signal)
+        : (await findSnapshot(this.#host, snapshotId)).generationId;
+    return generationId === undefined
+      ? { kind: 'boot', layers: [] }
+      : { kind: 'restore', generationId, clone: true };
   }
 
   /**
-   * Ends every sandbox whose timeout has passed, and tries again what could not
-   * be freed. It only starts the work: one slow end must not hold up another's.
+   * Ends or pauses every sandbox whose timeout has passed, tries again what could not be freed, and
+   * lets those run that waited for room on the disk. It only starts the work: one slow end must
+   * not hold up another's.
    */
   #reap(): void {
     if (!this.#recoveryComplete) return;
-    for (const sandbox of this.list()) {
-      if (sandbox.expired()) this.#reapOne(sandbox, () => this.#end(sandbox, 'SANDBOX_TIMEOUT'));
-      else if (sandbox.needsFreeing()) {
-        this.#reapOne(sandbox, () => this.#lock.run(sandbox.id, () => this.#finish(sandbox)));
-      }
+    for (const sandbox of this.#registry.all()) {
+      const work = this.#due(sandbox);
+      if (!work || this.#reaping.has(sandbox.id)) continue;
+      this.#reaping.add(sandbox.id);
+      void this.#reaps.run(work).finally(() => this.#reaping.delete(sandbox.id));
     }
   }
 
-  #reapOne(sandbox: Sandbox, work: () => Promise<void>): void {
-    if (this.#reaping.has(sandbox.id)) return;
-    this.#reaping.add(sandbox.id);
-    void this.#reaps.run(work).finally(() => this.#reaping.delete(sandbox.id));
-  }
-
-  /** Ends a running sandbox for a reason that nobody asked for; it is remembered. Never rejects. */
-  async #end(sandbox: Sandbox, reason: Reason): Promise<void> {
-    await this.#lock.run(sandbox.id, async () => {
-      if (sandbox.entry.phase !== 'running') return;
-      if (reason === 'SANDBOX_TIMEOUT' && !sandbox.expired()) return;
-      sandbox.entry.phase = 'ended';
-      sandbox.entry.endReason = reason;
-      this.#host.log.info('sandbox ended', { sandbox_id: sandbox.id, reason });
-      this.changes.bump();
-      await this.#finish(sandbox);
-    });
-  }
-
-  async #stop(sandbox: Sandbox): Promise<void> {
-    if (this.#sandboxes.get(sandbox.id) !== sandbox) return;
-    sandbox.entry.phase = 'stopping';
-    await this.#record(sandbox);
-    await freeSandbox(this.#host, sandbox);
-    await this.#host.ledger.remove(sandbox.id);
-    this.#sandboxes.delete(sandbox.id);
-    this.changes.bump();
-    this.#host.log.info('sandbox destroyed', { sandbox_id: sandbox.id });
-  }
-
-  /** Notes an end. A full disk must not keep it from happening: recovery copes with an older entry. */
-  async #record(sandbox: Sandbox): Promise<void> {
-    try {
-      await this.#host.ledger.put(sandbox.entry);
-    } catch (error) {
-      this.#host.log.warn('end of a sandbox not noted', { sandbox_id: sandbox.id, error });
+  #due(sandbox: Sandbox): (() => Promise<void>) | undefined {
+    const registry = this.#registry;
+    if (sandbox.isDiskFull) return () => resumeFromFullDisk(registry, sandbox);
+    if (sandbox.expired()) {
+      if (sandbox.entry.pauseOnTimeout) return () => pauseExpired(registry, sandbox);
+      return () => registry.end(sandbox, 'SANDBOX_TIMEOUT', () => sandbox.expired());
     }
-  }
-
-  /** Frees what a stopping or ended sandbox still holds; what fails is tried again by the reaper. */
-  async #finish(sandbox: Sandbox): Promise<void> {
-    try {
-      if (sandbox.entry.phase === 'stopping') {
-        await this.#stop(sandbox);
-      } else {
-        await this.#record(sandbox);
-        await freeSandbox(this.#host, sandbox);
-        await this.#record(sandbox);
-      }
-    } catch (error) {
-      sandbox.noteFreeFailed();
-      this.#host.log.error('sandbox not freed yet', { sandbox_id: sandbox.id, error });
-    }
+    if (!sandbox.needsFreeing()) return undefined;
+    return () => registry.locked(sandbox.id, () => registry.finish(sandbox));
   }
 }

@@ -4,12 +4,17 @@
  */
 import { Code, WrennError } from '../../lib/errors/index.js';
 
-const SANDBOX_ID = /^[a-z0-9]{8,64}$/;
+const ID = /^[a-z0-9]{8,64}$/;
 const TEMPLATE_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 export function checkSandboxId(sandboxId: string): void {
-  if (!SANDBOX_ID.test(sandboxId)) throw invalid('sandbox_id', SANDBOX_ID);
+  checkId('sandbox_id', sandboxId);
+}
+
+/** Checks an id of the control plane's making. */
+export function checkId(field: string, id: string): void {
+  if (!ID.test(id)) throw invalid(field, ID);
 }
 
 export function checkTemplateName(template: string): void {

@@ -1,14 +1,18 @@
 /**
  * Finds the sandboxes of an earlier run of the agent by the ledger: running
- * machines are taken over, half-made and half-freed sandboxes are freed.
+ * machines are taken over, with the memory that they still need, half-made and
+ * half-freed sandboxes are freed, and a pause that was cut off is finished if
+ * its record is there, else undone.
  */
 import type { Reason } from '../../lib/errors/index.js';
 import { retry } from '../../lib/lifecycle/delay.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
-import { GuestClient } from '../guest/guest-client.js';
+import type { Machine } from '../vmm/driver.js';
 import type { SandboxEntry } from './entry.js';
 import { freeSandbox } from './free.js';
 import type { Host } from './host.js';
+import { openGuest, slotOf } from './machine.js';
+import { finishPause } from './pause.js';
 import { Sandbox } from './sandbox.js';
 
 /** Sandboxes that are recovered side by side. */
@@ -39,27 +43,45 @@ export async function recoverSandboxes(host: Host): Promise<Recovery> {
 }
 
 async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | undefined> {
-  const log = host.log.child({ sandbox_id: sandbox.id });
   try {
     switch (sandbox.entry.phase) {
       case 'running':
         return await adoptOrEnd(host, sandbox);
+      case 'pausing':
+        return await completePause(host, sandbox);
       case 'ended':
         await freeSandbox(host, sandbox);
         return sandbox;
       case 'starting':
+      case 'resuming':
       case 'stopping':
-        sandbox.entry.phase = 'stopping';
-        await freeSandbox(host, sandbox);
-        await host.ledger.remove(sandbox.id);
-        log.info('unfinished sandbox removed');
-        return undefined;
+        return await removeUnfinished(host, sandbox);
     }
   } catch (error) {
     // The reaper tries again; until then the entry holds what is left.
-    log.error('sandbox not recovered completely', { error });
+    host.log.error('sandbox not recovered completely', { sandbox_id: sandbox.id, error });
     return sandbox;
   }
+}
+
+/** What it came from, if it was to be resumed, is as it was before. */
+async function removeUnfinished(host: Host, sandbox: Sandbox): Promise<undefined> {
+  sandbox.entry.phase = 'stopping';
+  await freeSandbox(host, sandbox);
+  await host.ledger.remove(sandbox.id);
+  host.log.info('unfinished sandbox removed', { sandbox_id: sandbox.id });
+}
+
+/** A pause counts from its record on; one without is undone, and the machine goes on. */
+async function completePause(host: Host, sandbox: Sandbox): Promise<Sandbox | undefined> {
+  const { entry } = sandbox;
+  const ref = host.snapshots.ref('sandbox', sandbox.id);
+  if (entry.draftGenerationId === undefined || ref?.generationId !== entry.draftGenerationId) {
+    entry.phase = 'running';
+    return adoptOrEnd(host, sandbox);
+  }
+  await finishPause(host, sandbox);
+  return sandbox.isFreed ? undefined : sandbox;
 }
 
 async function adoptOrEnd(host: Host, sandbox: Sandbox): Promise<Sandbox> {
@@ -85,13 +107,40 @@ async function adopt(host: Host, sandbox: Sandbox): Promise<Sandbox> {
     });
     return await endLost(host, sandbox, 'SANDBOX_LOST');
   }
-  sandbox.guest = new GuestClient({
-    target: machine.guestTarget,
-    token: entry.guestToken,
-    log: host.log,
-  });
+  await adoptMemory(host, sandbox, machine);
+  await adoptDisk(host, sandbox, machine);
+  // The agent may have ended while it wrote the machine down.
+  delete entry.draftGenerationId;
+  await machine.run();
+  await host.ledger.put(entry);
+  openGuest(host, sandbox, machine);
   host.log.info('sandbox adopted', { sandbox_id: sandbox.id });
   return sandbox;
+}
+
+/** Goes on serving the memory of a machine that was restored. */
+async function adoptMemory(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
+  const { entry } = sandbox;
+  const { servingGenerationId, parentGenerationId, memory } = entry;
+  if (parentGenerationId) sandbox.hold(host.snapshots, 'parent', parentGenerationId);
+  if (!servingGenerationId || sandbox.memory) return;
+  sandbox.hold(host.snapshots, 'serving', servingGenerationId);
+  if (!memory) throw new Error('a restored machine has a record of its memory');
+  const request = {
+    memory: await host.snapshots.memoryFiles(servingGenerationId),
+    runDirectory: entry.runDirectory,
+    uid: slotOf(sandbox).uid,
+  };
+  sandbox.memory = await host.memory.adopt(request, memory, machine.record.pid);
+}
+
+/** The agent may have ended while it put a new layer on the disk: the machine knows which one it writes. */
+async function adoptDisk(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
+  const { entry } = sandbox;
+  if (!entry.nextRootfs) return;
+  if ((await machine.diskPath()) === entry.nextRootfs.path) entry.rootfs = entry.nextRootfs;
+  else await host.rootfs.destroy(entry.nextRootfs);
+  delete entry.nextRootfs;
 }
 
 async function endLost(host: Host, sandbox: Sandbox, reason: Reason): Promise<Sandbox> {

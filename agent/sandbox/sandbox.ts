@@ -1,17 +1,20 @@
 /**
  * One sandbox of this host, in memory. The ledger holds the same on disk.
  *
- *               boot fails: everything undone, forgotten
- *                 ┌────────────▶ (gone)
+ *               start fails: everything undone, forgotten
+ *                 ┌────────────▶ (gone, or paused again)
  *   (create) ─▶ STARTING ─▶ RUNNING ──────────▶ STOPPING ─▶ (gone)
- *                              │    destroy        ▲
- *                              │                   │ destroy acknowledges
- *                              └──────────────▶ ENDED
- *                         VMM exited, timeout:
- *                         everything freed, remembered
+ *   (resume) ─▶ RESUMING ─▶  │ ▲ │    destroy      ▲ ▲
+ *                     fails: │ │ │                 │ │ destroy acknowledges
+ *                            ▼ │ └─────────────▶ ENDED
+ *                          PAUSING   VMM exited, timeout:
+ *                            │       everything freed, remembered
+ *                            └─ written down ──────┘ (paused: a ref, no entry)
  */
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import type { GuestClient } from '../guest/guest-client.js';
+import type { ServedMemory } from '../memory/provider.js';
+import type { Hold, SnapshotStore } from '../snapshot/store.js';
 import type { Machine } from '../vmm/driver.js';
 import type { SandboxEntry } from './entry.js';
 
@@ -19,17 +22,31 @@ import type { SandboxEntry } from './entry.js';
 export const CALLS_PER_SANDBOX_MAX = 64;
 /** Pause before what could not be freed is tried again. */
 const FREE_RETRY_INTERVAL_MS = 10_000;
+/** Pause before a sandbox that could not be paused at its timeout is tried again. */
+const PAUSE_RETRY_INTERVAL_MS = 30_000;
+
+/** For what a machine needs a generation: its memory comes from it, or the next one is a difference to it. */
+export type HoldRole = 'serving' | 'parent';
 
 export class Sandbox {
   readonly entry: SandboxEntry;
   machine: Machine | undefined;
   guest: GuestClient | undefined;
-  /** Aborts a boot that is under way. */
-  readonly abortBoot = new AbortController();
+  memory: ServedMemory | undefined;
+  /** Aborts a start that is under way. */
+  readonly abortStart = new AbortController();
+  /** Whether its virtual processors stand still and cannot be made to run. */
+  isStuck = false;
+  /** Whether its guest stands still because the host's disk is full. */
+  isDiskFull = false;
+  /** Whether a pause has freed everything, so that nothing of it is left here. */
+  isFreed = false;
+  readonly #holds = new Map<HoldRole, Hold>();
   #lastActiveAtMs: number;
   #lastActiveTick: number;
   #callsInFlight = 0;
   #freeRetryTick = 0;
+  #pauseRetryTick = 0;
 
   constructor(entry: SandboxEntry) {
     this.entry = entry;
@@ -39,6 +56,11 @@ export class Sandbox {
 
   get id(): string {
     return this.entry.sandboxId;
+  }
+
+  /** The token that the guest asks for; empty for one that was never told who it is. */
+  get tokenInForce(): string {
+    return this.entry.internal ? '' : this.entry.guestToken;
   }
 
   get lastActiveAtMs(): number {
@@ -76,7 +98,27 @@ export class Sandbox {
     if (this.entry.phase !== 'running' || this.entry.timeoutSec === 0 || this.#callsInFlight > 0) {
       return false;
     }
+    if (performance.now() < this.#pauseRetryTick) return false;
     return performance.now() - this.#lastActiveTick >= this.entry.timeoutSec * 1000;
+  }
+
+  /** Keeps a generation, in place of the one that it has kept in this role. */
+  hold(store: SnapshotStore, role: HoldRole, generationId: string): void {
+    const hold = store.hold(generationId);
+    this.#holds.get(role)?.release();
+    this.#holds.set(role, hold);
+    if (role === 'serving') this.entry.servingGenerationId = generationId;
+    else this.entry.parentGenerationId = generationId;
+  }
+
+  releaseHolds(): void {
+    for (const hold of this.#holds.values()) hold.release();
+    this.#holds.clear();
+  }
+
+  /** Notes that it could not be paused at its timeout, so that it is tried again after a pause. */
+  notePauseFailed(): void {
+    this.#pauseRetryTick = performance.now() + PAUSE_RETRY_INTERVAL_MS;
   }
 
   /** Notes that something could not be freed, so that it is tried again after a pause. */
@@ -87,9 +129,9 @@ export class Sandbox {
   /** Whether a stop, or an end, has left something that is to be freed now. */
   needsFreeing(): boolean {
     if (performance.now() < this.#freeRetryTick) return false;
-    const { phase, machine, rootfs, slot } = this.entry;
+    const { phase, machine, rootfs, nextRootfs, slot } = this.entry;
     if (phase === 'stopping') return true;
-    return phase === 'ended' && (machine ?? rootfs ?? slot) !== undefined;
+    return phase === 'ended' && (machine ?? rootfs ?? nextRootfs ?? slot) !== undefined;
   }
 }
 

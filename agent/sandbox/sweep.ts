@@ -16,7 +16,6 @@ export async function sweepHost(host: Host, sandboxes: readonly Sandbox[]): Prom
     machines: () => host.driver.sweep(machines),
     network: () => host.network.sweep(slots),
     'run folders': () => sweepDirectories(host.runDirectory, sandboxes),
-    'state folders': () => sweepDirectories(host.stateDirectory, sandboxes),
   };
   for (const [what, sweep] of Object.entries(sweeps)) {
     try {

@@ -1,0 +1,210 @@
+/**
+ * Writes a machine down as a generation: device state, what has changed of its
+ * memory, and its disk layer, all of the same instant, while its virtual
+ * processors stand still. Whatever fails, they run again.
+ */
+import { open } from 'node:fs/promises';
+import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
+import { WrennError } from '../../lib/errors/index.js';
+import { randomId } from '../../lib/ids/random-id.js';
+import { Rollback } from '../../lib/lifecycle/rollback.js';
+import type { GenerationDraft, WriteMemoryRequest } from '../snapshot/store.js';
+import type { Machine } from '../vmm/driver.js';
+import { pauseFailed } from './errors.js';
+import type { Host } from './host.js';
+import { slotOf } from './machine.js';
+import type { Sandbox } from './sandbox.js';
+import type { StepTimes } from './step-times.js';
+
+export interface CaptureOptions {
+  /** Whether the machine goes on afterwards, on a new layer over the sealed one. */
+  goesOn: boolean;
+  /** Makes the finished generation known by a ref; the capture holds when it resolves. */
+  commit: (generationId: string) => Promise<void>;
+  times: StepTimes;
+}
+
+/**
+ * @returns the id of the generation.
+ * @throws HOST_DISK_FULL or PAUSE_FAILED; then the machine runs as if nothing had been, unless
+ *   `sandbox.isStuck` says that it cannot be made to.
+ */
+export async function captureGeneration(
+  host: Host,
+  sandbox: Sandbox,
+  options: CaptureOptions,
+): Promise<string> {
+  await using rollback = new Rollback((step, error) => {
+    if (step === VCPUS) sandbox.isStuck = true;
+    host.log.error('undo failed', { sandbox_id: sandbox.id, step, error });
+  });
+  try {
+    const draft = await beginDraft(host, sandbox, options.times, rollback);
+    const layers = await writeMachine(host, sandbox, draft, options, rollback);
+    await sealAndCommit(host, sandbox, draft, layers, options);
+    rollback.commit();
+    return draft.id;
+  } catch (error) {
+    if (isDiskFull(error)) throw hostDiskFull(error);
+    throw error instanceof WrennError ? error : pauseFailed(sandbox.id, error);
+  }
+}
+
+/** Name of the undo after whose failure the machine cannot be used any more. */
+const VCPUS = 'virtual processors';
+
+async function beginDraft(
+  host: Host,
+  sandbox: Sandbox,
+  times: StepTimes,
+  rollback: Rollback,
+): Promise<GenerationDraft> {
+  const { entry } = sandbox;
+  await times.measure('shorten', () => shortenParent(host, sandbox));
+  const draft = await host.snapshots.begin(randomId());
+  rollback.defer('generation', () => draft.abandon());
+  entry.draftGenerationId = draft.id;
+  await host.ledger.put(entry);
+  return draft;
+}
+
+/**
+ * A parent that could not be shortened when it was made is shortened now, while the machine still
+ * runs: one more generation over it would be too many.
+ */
+async function shortenParent(host: Host, sandbox: Sandbox): Promise<void> {
+  const parentId = sandbox.entry.parentGenerationId;
+  if (!parentId) return;
+  const shortId = await host.snapshots.consolidate(parentId, mergeDiskOf(host));
+  if (shortId === parentId) return;
+  sandbox.hold(host.snapshots, 'parent', shortId);
+  await host.snapshots.abandon(shortId);
+}
+
+/** The window in which the machine stands still. */
+async function writeMachine(
+  host: Host,
+  sandbox: Sandbox,
+  draft: GenerationDraft,
+  { goesOn, times }: CaptureOptions,
+  rollback: Rollback,
+): Promise<string[]> {
+  const machine = machineOf(sandbox);
+  const layers = layersOf(sandbox);
+  rollback.defer(VCPUS, () => machine.run());
+  await times.measure('stop', () => machine.stop());
+  await times.measure('state', () => machine.saveState(draft.statePath));
+  await times.measure('memory', () => writeMemory(sandbox, machine, draft));
+  await times.measure('disk', () => sealDisk(host, sandbox, machine, goesOn));
+  if (goesOn) await times.measure('run', () => machine.run());
+  return layers;
+}
+
+async function writeMemory(
+  sandbox: Sandbox,
+  machine: Machine,
+  draft: GenerationDraft,
+): Promise<void> {
+  const memory = await machine.locateMemory();
+  const removed = await sandbox.memory?.removed();
+  const write = async (source: WriteMemoryRequest['source']) =>
+    draft.writeMemory({
+      source,
+      sizeBytes: sandbox.entry.memoryMb * 1024 * 1024,
+      parentGenerationId: sandbox.entry.parentGenerationId,
+      removed,
+    });
+  if (memory.kind === 'private') {
+    await write(memory);
+    return;
+  }
+  await using file = await open(memory.path, 'r');
+  await write({ kind: 'memfd', fd: file.fd });
+}
+
+async function sealDisk(
+  host: Host,
+  sandbox: Sandbox,
+  machine: Machine,
+  goesOn: boolean,
+): Promise<void> {
+  const { entry } = sandbox;
+  const { rootfs } = entry;
+  if (!rootfs) throw new Error('a machine has a disk');
+  if (goesOn) await putLayerOnTop(host, sandbox, machine);
+  await host.rootfs.seal(rootfs);
+}
+
+/** Lets the machine's further writes go to a new layer. */
+async function putLayerOnTop(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
+  const { entry } = sandbox;
+  const { rootfs } = entry;
+  if (!rootfs) throw new Error('a machine has a disk');
+  await using rollback = new Rollback((step, error) => {
+    host.log.error('undo failed', { sandbox_id: sandbox.id, step, error });
+  });
+  const request = {
+    sandboxId: sandbox.id,
+    imagePath: rootfs.imagePath,
+    layers: layersOf(sandbox),
+    uid: slotOf(sandbox).uid,
+  };
+  rollback.defer('layer', async () => {
+    if (entry.nextRootfs) await host.rootfs.destroy(entry.nextRootfs);
+    delete entry.nextRootfs;
+  });
+  const next = await host.rootfs.create(request, async (planned) => {
+    entry.nextRootfs = planned;
+    await host.ledger.put(entry);
+  });
+  await machine.switchDisk(next);
+  entry.rootfs = next;
+  delete entry.nextRootfs;
+  rollback.commit();
+  await host.ledger.put(entry);
+}
+
+async function sealAndCommit(
+  host: Host,
+  sandbox: Sandbox,
+  draft: GenerationDraft,
+  layers: string[],
+  { commit, times }: CaptureOptions,
+): Promise<void> {
+  const { entry } = sandbox;
+  await times.measure('seal', async () => {
+    await draft.seal({
+      createdAtMs: Date.now(),
+      template: entry.template,
+      vcpus: entry.vcpus,
+      memoryMb: entry.memoryMb,
+      machine: await host.driver.kind(),
+      guest: { envdVersion: entry.envdVersion ?? '', token: sandbox.tokenInForce },
+      disk: {
+        imagePath: entry.images.rootfsPath,
+        toolsPath: entry.images.toolsPath,
+        kernelPath: entry.images.kernelPath,
+        initrdPath: entry.images.initrdPath,
+        layers,
+      },
+      diskBytes: await host.rootfs.sizeBytes(layers.at(-1) ?? ''),
+    });
+  });
+  await times.measure('commit', () => commit(draft.id));
+}
+
+/** The layers of a machine's disk, lowest first; the last one is what it writes. */
+function layersOf({ entry }: Sandbox): string[] {
+  if (!entry.rootfs) throw new Error('a machine has a disk');
+  return [...entry.rootfs.layers, entry.rootfs.layer];
+}
+
+/** For a store: makes one layer of several. */
+export function mergeDiskOf(host: Host) {
+  return (imagePath: string, layers: readonly string[]) => host.rootfs.merge(imagePath, layers);
+}
+
+export function machineOf(sandbox: Sandbox): Machine {
+  if (!sandbox.machine) throw new Error('a running sandbox has a machine');
+  return sandbox.machine;
+}

@@ -1,0 +1,139 @@
+/**
+ * Restores a machine from a generation. Memory is brought in as the guest
+ * touches it; the guest must then be told what has happened to it, and a step
+ * of that which fails fails the restore.
+ */
+import { randomBytes } from 'node:crypto';
+import { requireCompatible } from '../snapshot/compatibility.js';
+import type { GenerationManifest } from '../snapshot/generation.js';
+import type { Machine } from '../vmm/driver.js';
+import type { Host } from './host.js';
+import {
+  createRootfs,
+  machineSpec,
+  openGuest,
+  recordMachine,
+  slotOf,
+  waitUntilReady,
+  whileAlive,
+} from './machine.js';
+import type { Sandbox } from './sandbox.js';
+import { StepTimes } from './step-times.js';
+
+/** Random bytes that a restored kernel gets. */
+const ENTROPY_BYTES = 64;
+const MACHINE_ID_BYTES = 16;
+
+/** One part of a guest's return to life. */
+export interface RestoreStep {
+  name: string;
+  durationMs: number;
+}
+
+export interface RestoreOrigin {
+  generationId: string;
+  /** Whether the machine is one more and not the same again. */
+  clone: boolean;
+}
+
+export interface RestoreOptions {
+  /** Undefined leaves the variables that the guest has. */
+  env: Record<string, string> | undefined;
+}
+
+/** @throws SNAPSHOT_INCOMPATIBLE, SNAPSHOT_DAMAGED, RESTORE_FAILED, BOOT_TIMEOUT and what a driver throws. */
+export async function restoreFrom(
+  host: Host,
+  sandbox: Sandbox,
+  origin: RestoreOrigin,
+  options: RestoreOptions,
+  signal: AbortSignal,
+): Promise<RestoreStep[]> {
+  const times = new StepTimes();
+  const manifest = host.snapshots.manifest(origin.generationId);
+  await times.measure('check', () => checkGeneration(host, origin.generationId, manifest));
+  await holdGeneration(host, sandbox, origin.generationId);
+  await times.measure('disk', () => createRootfs(host, sandbox, manifest.disk.layers));
+  await times.measure('memory', () => serveMemory(host, sandbox, origin.generationId));
+  const machine = await times.measure('machine', () =>
+    restoreMachine(host, sandbox, origin.generationId, signal),
+  );
+  const steps = await whileAlive(sandbox, machine, signal, async (alive) => {
+    const guest = openGuest(host, sandbox, machine);
+    await times.measure('ready', () => waitUntilReady(host, sandbox, guest, machine, alive));
+    return times.measure('guest', () =>
+      guest.postRestore(
+        {
+          identity: {
+            sandboxId: sandbox.id,
+            templateId: sandbox.entry.template,
+            env: options.env ?? {},
+          },
+          oldToken: manifest.guest.token,
+          keepEnv: options.env === undefined,
+          clone: origin.clone,
+          entropy: randomBytes(ENTROPY_BYTES),
+          machineId: randomBytes(MACHINE_ID_BYTES).toString('hex'),
+        },
+        alive,
+      ),
+    );
+  });
+  host.log.info('machine restored', {
+    sandbox_id: sandbox.id,
+    generation_id: origin.generationId,
+    memory: sandbox.memory?.backend.kind,
+    ...times.fields(),
+  });
+  return steps;
+}
+
+async function checkGeneration(
+  host: Host,
+  generationId: string,
+  manifest: GenerationManifest,
+): Promise<void> {
+  requireCompatible(manifest, await host.driver.kind());
+  await host.snapshots.check(generationId);
+}
+
+/** From now on the machine needs the generation, for its memory and as what the next one differs from. */
+async function holdGeneration(host: Host, sandbox: Sandbox, generationId: string): Promise<void> {
+  sandbox.hold(host.snapshots, 'serving', generationId);
+  sandbox.hold(host.snapshots, 'parent', generationId);
+  await host.ledger.put(sandbox.entry);
+}
+
+async function serveMemory(host: Host, sandbox: Sandbox, generationId: string): Promise<void> {
+  const { entry } = sandbox;
+  const request = {
+    memory: await host.snapshots.memoryFiles(generationId),
+    runDirectory: entry.runDirectory,
+    uid: slotOf(sandbox).uid,
+  };
+  sandbox.memory = await host.memory.serve(request, async (record) => {
+    entry.memory = record;
+    await host.ledger.put(entry);
+  });
+}
+
+async function restoreMachine(
+  host: Host,
+  sandbox: Sandbox,
+  generationId: string,
+  signal: AbortSignal,
+): Promise<Machine> {
+  const { memory } = sandbox;
+  if (!memory) throw new Error('the memory comes before the machine');
+  const spec = {
+    ...machineSpec(sandbox),
+    statePath: host.snapshots.statePath(generationId),
+    memory: memory.backend,
+  };
+  const machine = await whileAlive(sandbox, undefined, signal, (served) =>
+    host.driver.restore(spec, recordMachine(host, sandbox), served),
+  );
+  sandbox.machine = machine;
+  await memory.ready;
+  return machine;
+}

@@ -1,0 +1,170 @@
+/**
+ * Warm templates: a machine of a template, booted once and frozen before it
+ * was told who it is. A create restores it, which takes a part of the time of
+ * a boot. What it is frozen from is in its key, so that anything else, such as
+ * another memory size or newer images, makes another one.
+ */
+import { createHash } from 'node:crypto';
+import { randomId } from '../../lib/ids/random-id.js';
+import type { SandboxImages } from '../ledger/entry.js';
+import { captureGeneration } from './capture.js';
+import { freeSandbox } from './free.js';
+import type { SandboxRegistry } from './registry.js';
+import type { Sandbox } from './sandbox.js';
+import { StepTimes } from './step-times.js';
+
+/** Warm templates that a host keeps; beyond it those go that were not used for longest. */
+export const WARM_TEMPLATES_MAX = 16;
+/** Hexadecimal digits of a key: 128 bits. */
+const KEY_LENGTH = 32;
+
+export interface WarmShape {
+  template: string;
+  images: SandboxImages;
+  vcpus: number;
+  memoryMb: number;
+}
+
+export class WarmTemplates {
+  readonly #registry: SandboxRegistry;
+  readonly #building = new Map<string, Promise<string>>();
+  readonly #usedAt = new Map<string, number>();
+
+  constructor(registry: SandboxRegistry) {
+    this.#registry = registry;
+  }
+
+  /**
+   * Generation to start a sandbox of this shape from. If there is none it is made, once for all
+   * who ask meanwhile.
+   * @returns undefined when it cannot be made: boot instead.
+   */
+  async generationFor(shape: WarmShape, signal: AbortSignal): Promise<string | undefined> {
+    const { host } = this.#registry;
+    const key = await this.#key(shape);
+    this.#usedAt.set(key, performance.now());
+    const ref = host.snapshots.ref('warm', key);
+    if (ref) return ref.generationId;
+    try {
+      return await untilAborted(this.#buildOnce(key, shape), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      host.log.warn('no warm template could be made', { template: shape.template, error });
+      return undefined;
+    }
+  }
+
+  /** Gives up one that could not be restored, so that the next create makes another. */
+  async discard(generationId: string): Promise<void> {
+    const { host } = this.#registry;
+    for (const { name, generationId: id } of host.snapshots.refs('warm')) {
+      if (id === generationId) await host.snapshots.removeRef('warm', name);
+    }
+    this.#registry.collectGarbage();
+  }
+
+  #buildOnce(key: string, shape: WarmShape): Promise<string> {
+    const building =
+      this.#building.get(key) ?? this.#build(key, shape).finally(() => this.#building.delete(key));
+    this.#building.set(key, building);
+    return building;
+  }
+
+  /** Nobody's request: one caller that goes away must not take it from the others. */
+  async #build(key: string, shape: WarmShape): Promise<string> {
+    const { host } = this.#registry;
+    host.log.info('making a warm template', { template: shape.template, key });
+    const machine = this.#registry.add({
+      ...shape,
+      sandboxId: randomId(),
+      internal: true,
+      generation: 1,
+      phase: 'starting',
+      timeoutSec: 0,
+      pauseOnTimeout: false,
+      env: {},
+      createdAtMs: Date.now(),
+    });
+    return this.#registry.locked(machine.id, async () => {
+      const origin = { kind: 'boot', layers: [] } as const;
+      const request = { origin, env: undefined, identify: false };
+      await this.#registry.start(machine, request, new AbortController().signal);
+      try {
+        return await this.#freeze(key, machine);
+      } finally {
+        await this.#free(machine);
+        await this.#evict();
+      }
+    });
+  }
+
+  async #freeze(key: string, machine: Sandbox): Promise<string> {
+    const { host } = this.#registry;
+    const times = new StepTimes();
+    const generationId = await captureGeneration(host, machine, {
+      goesOn: false,
+      times,
+      commit: (id) =>
+        host.snapshots.setRef({
+          kind: 'warm',
+          name: key,
+          generationId: id,
+          phase: 'paused',
+          updatedAtMs: Date.now(),
+          details: { template: machine.entry.template },
+        }),
+    });
+    // Its layer is the generation's from now on.
+    delete machine.entry.rootfs;
+    host.log.info('warm template made', {
+      template: machine.entry.template,
+      key,
+      ...times.fields(),
+    });
+    return generationId;
+  }
+
+  /** What cannot be freed now the reaper frees. */
+  async #free(machine: Sandbox): Promise<void> {
+    const { host } = this.#registry;
+    machine.entry.phase = 'stopping';
+    try {
+      await host.ledger.put(machine.entry);
+      await freeSandbox(host, machine);
+      await host.ledger.remove(machine.id);
+      this.#registry.delete(machine);
+    } catch (error) {
+      machine.noteFreeFailed();
+      host.log.error('machine of a template not freed yet', { sandbox_id: machine.id, error });
+    }
+  }
+
+  async #evict(): Promise<void> {
+    const { host } = this.#registry;
+    const usedAt = (key: string) => this.#usedAt.get(key) ?? 0;
+    const oldestFirst = host.snapshots
+      .refs('warm')
+      .sort((a, b) => usedAt(a.name) - usedAt(b.name) || a.updatedAtMs - b.updatedAtMs);
+    for (const { name } of oldestFirst.slice(0, -WARM_TEMPLATES_MAX)) {
+      await host.snapshots.removeRef('warm', name);
+    }
+    this.#registry.collectGarbage();
+  }
+
+  async #key({ template, images, vcpus, memoryMb }: WarmShape): Promise<string> {
+    const machine = await this.#registry.host.driver.kind();
+    // The names of images carry their content hashes.
+    const content = JSON.stringify([template, images, vcpus, memoryMb, Object.entries(machine)]);
+    return createHash('sha256').update(content).digest('hex').slice(0, KEY_LENGTH);
+  }
+}
+
+/** Waits for shared work; who stops waiting does not stop the work. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}
