@@ -2,6 +2,7 @@ import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/pr
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { hasReason } from '../lib/errors/index.js';
+import { setImageReferences } from '../lib/images/image-references.js';
 import {
   type TemporaryDirectory,
   temporaryDirectory,
@@ -88,6 +89,29 @@ describe('image store', () => {
     expect(left).to.include('text-of-mine.img');
     expect(left).not.to.include(basename(paths[0] ?? ''));
     expect(left).to.include.members(paths.slice(1).map((path) => basename(path)));
+  });
+
+  it('keeps an old image as long as an instance refers to it', async () => {
+    const store = await openStore();
+    const build = async (number: number) => {
+      const recipe = new TextRecipe({ build: `${number}` }, `${number}`);
+      const { path } = await store.provide(recipe);
+      await utimes(path, number, number);
+      return path;
+    };
+    const first = await build(0);
+    await setImageReferences(directory.path, 'first', [first]);
+    await setImageReferences(directory.path, 'second', [first]);
+    for (let number = 1; number <= IMAGES_KEPT_MAX; number += 1) await build(number);
+    expect(await readdir(directory.path)).to.include(basename(first));
+
+    await setImageReferences(directory.path, 'first', []);
+    await build(IMAGES_KEPT_MAX + 1);
+    expect(await readdir(directory.path)).to.include(basename(first));
+
+    await setImageReferences(directory.path, 'second', []);
+    await build(IMAGES_KEPT_MAX + 2);
+    expect(await readdir(directory.path)).not.to.include(basename(first));
   });
 
   it('removes what killed builds have left', async () => {

@@ -6,15 +6,17 @@
  *     records/minimal.json             key of its inputs, hash, facts
  *     building/                        unfinished files, in a folder of each run
  *     manifest.json                    the current images (lib/images/manifest.ts)
+ *     references/                      which images snapshots need (lib/images/image-references.ts)
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { syncDirectory, writeFileAtomic } from '../lib/files/atomic-write.js';
 import { packageRoot } from '../lib/files/package-root.js';
 import { randomId } from '../lib/ids/random-id.js';
+import { referencedImages } from '../lib/images/image-references.js';
 import type { Image } from '../lib/images/manifest.js';
 import { cacheKey } from './cache-key.js';
 import { explain } from './failure.js';
@@ -26,7 +28,8 @@ const NAME_HASH_LENGTH = 16;
 const NAME_HASH = /^[0-9a-f]{16}$/;
 /**
  * Images of one name that stay, the newest ones: the current one, and those with which agents that
- * have not read the new manifest yet still start sandboxes. A running VM has its images open.
+ * have not read the new manifest yet still start sandboxes. A running VM has its images open, and
+ * what a snapshot needs is referenced (lib/images/image-references.ts) and stays as well.
  */
 export const IMAGES_KEPT_MAX = 4;
 const IMAGE_MODE = 0o444;
@@ -172,7 +175,10 @@ export class ImageStore {
       }),
     );
     dated.sort((a, b) => b.madeAtMs - a.madeAtMs);
-    for (const { path } of dated.slice(IMAGES_KEPT_MAX)) await rm(path, { force: true });
+    const referenced = await referencedImages(imagesDirectory);
+    for (const { path } of dated.slice(IMAGES_KEPT_MAX)) {
+      if (!referenced.has(basename(path))) await rm(path, { force: true });
+    }
   }
 
   #recordPath(name: string): string {
