@@ -1,76 +1,176 @@
 /**
- * Root disks as qcow2 overlays: a file that holds only what a sandbox has
- * written, over the raw image of its template. Each disk has a folder of its
- * own, which a VMM can be shown without the rest of the sandbox's state.
+ * Root disks as qcow2 layers: files that hold only what a sandbox has written,
+ * over the raw image of its template.
  */
-import { chmod, chown, mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { access, rm } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
+import { randomId } from '../../lib/ids/random-id.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
 import type { Log } from '../../lib/log/log.js';
-import { run } from '../../lib/process/run.js';
+import { RunError, run } from '../../lib/process/run.js';
+import { LayerStore } from './layer-store.js';
 import type { Rootfs, RootfsProvider, RootfsRequest } from './provider.js';
+import { readBackingPath } from './qcow2-header.js';
 
-const FOLDER_NAME = 'rootfs';
-const FILE_NAME = 'overlay.qcow2';
-
-/** The VMM's user may enter, and neither list nor add. */
-const FOLDER_MODE = 0o711;
-const FILE_MODE = 0o600;
-/** What stat counts in, whatever the file system's own block size. */
-const STAT_BLOCK_BYTES = 512;
+const FILE_NAME = 'disk.qcow2';
+/** A merge reads and writes all that the layers hold, a check their tables. */
+const MERGE_TIMEOUT_MS = 600_000;
+const CHECK_TIMEOUT_MS = 120_000;
+/** How `qemu-img check` ends when clusters are taken that nothing uses: no content is wrong. */
+const EXIT_CODE_LEAKED = 3;
 
 export interface Qcow2ProviderOptions {
+  /** Folder of the layers. */
+  folder: string;
   log: Log;
-  /** Program that makes the overlays. */
+  /** Program that makes the layers. */
   qemuImgPath?: string;
 }
 
-export function createQcow2Provider({ log, qemuImgPath }: Qcow2ProviderOptions): RootfsProvider {
-  return {
-    create: (request) => createOverlay(request, qemuImgPath ?? 'qemu-img', log),
-    destroy: removeOverlay,
-    sizeBytes: allocatedBytes,
-  };
+export function createQcow2Provider(options: Qcow2ProviderOptions): RootfsProvider {
+  return new Qcow2Provider(options);
 }
 
-async function createOverlay(
-  { sandboxId, imagePath, directory, uid }: RootfsRequest,
-  qemuImgPath: string,
-  log: Log,
-): Promise<Rootfs> {
-  if (!isAbsolute(imagePath)) throw new Error('the path of a backing image must be absolute');
-  const folder = join(directory, FOLDER_NAME);
-  const path = join(folder, FILE_NAME);
-  await using rollback = new Rollback((step, error) => {
-    log.error('undo failed', { sandbox_id: sandboxId, step, error });
-  });
-  try {
-    // Fails where a disk is already: it may belong to a machine that runs.
-    await mkdir(folder);
-    rollback.defer('disk folder', () => rm(folder, { recursive: true, force: true }));
+class Qcow2Provider implements RootfsProvider {
+  readonly #layers: LayerStore;
+  readonly #log: Log;
+  readonly #qemuImgPath: string;
+  /** Layers that are being merged, which nobody can hold yet. */
+  readonly #making = new Set<string>();
 
-    await chmod(folder, FOLDER_MODE);
-    await run(qemuImgPath, ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', imagePath, path]);
-    await chmod(path, FILE_MODE);
-    await chown(path, uid, uid);
-  } catch (error) {
-    throw isDiskFull(error) ? hostDiskFull(error) : error;
+  constructor({ folder, log, qemuImgPath = 'qemu-img' }: Qcow2ProviderOptions) {
+    if (!isAbsolute(folder)) throw new Error('the folder of the layers must be absolute');
+    this.#layers = new LayerStore({ folder, fileName: FILE_NAME, log });
+    this.#log = log;
+    this.#qemuImgPath = qemuImgPath;
   }
-  rollback.commit();
-  return { path, format: 'qcow2' };
-}
 
-async function removeOverlay({ path }: Rootfs): Promise<void> {
-  await rm(dirname(path), { recursive: true, force: true });
-}
+  async create(
+    request: RootfsRequest,
+    recordBefore: (planned: Rootfs) => Promise<void>,
+  ): Promise<Rootfs> {
+    const { imagePath, layers, uid } = request;
+    if (!isAbsolute(imagePath)) throw new Error('the path of a backing image must be absolute');
+    const rootfs = this.#plan(request);
+    await recordBefore(rootfs);
+    await this.#make(rootfs.layer, async () => {
+      await this.#requireChain(imagePath, layers);
+      await this.#makeOverlay(rootfs.layer, imagePath, layers);
+      await this.#layers.give(rootfs.layer, uid);
+    });
+    return rootfs;
+  }
 
-/** A disk that is gone takes nothing. */
-async function allocatedBytes({ path }: Rootfs): Promise<number> {
-  try {
-    return (await stat(path)).blocks * STAT_BLOCK_BYTES;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-    throw error;
+  async seal({ layer, layers, imagePath }: Rootfs): Promise<void> {
+    try {
+      await this.#requireChain(imagePath, [...layers, layer]);
+      await this.#layers.seal(layer);
+    } catch (error) {
+      throw isDiskFull(error) ? hostDiskFull(error) : error;
+    }
+  }
+
+  async destroy({ layer }: Rootfs): Promise<void> {
+    await this.#layers.removeActive(layer);
+  }
+
+  /**
+   * An empty layer on top of all is moved down onto the image: that copies what the layers between
+   * have, and nothing else. (`qemu-img convert -B` would copy the topmost layer alone.)
+   */
+  async merge(imagePath: string, layers: readonly string[]): Promise<string> {
+    const merged = randomId();
+    this.#making.add(merged);
+    try {
+      await this.#make(merged, async () => {
+        await this.#requireChain(imagePath, layers);
+        await this.#makeOverlay(merged, imagePath, layers);
+        const onto = ['-f', 'qcow2', '-F', 'raw', '-b', imagePath];
+        await run(this.#qemuImgPath, ['rebase', '-q', ...onto, this.#layers.pathOf(merged)], {
+          timeoutMs: MERGE_TIMEOUT_MS,
+        });
+        await this.#layers.seal(merged);
+      });
+      return merged;
+    } finally {
+      this.#making.delete(merged);
+    }
+  }
+
+  async verify(layer: string): Promise<void> {
+    const path = this.#layers.pathOf(layer);
+    try {
+      await access(await readBackingPath(path));
+      await run(this.#qemuImgPath, ['check', '-q', '-f', 'qcow2', path], {
+        timeoutMs: CHECK_TIMEOUT_MS,
+      });
+    } catch (error) {
+      if (!(error instanceof RunError)) throw this.#layers.damaged(layer, error);
+      if (error.exitCode === EXIT_CODE_LEAKED) return;
+      // A program that is not there, or took too long, says nothing about the layer.
+      throw error.exitCode === null ? error : this.#layers.damaged(layer, error);
+    }
+  }
+
+  sizeBytes(layer: string): Promise<number> {
+    return this.#layers.sizeBytes(layer);
+  }
+
+  collect(held: () => ReadonlySet<string> | undefined): Promise<string[]> {
+    return this.#layers.collect(held, this.#making);
+  }
+
+  #plan({ imagePath, layers }: RootfsRequest): Rootfs {
+    const layer = randomId();
+    return {
+      path: this.#layers.pathOf(layer),
+      format: 'qcow2',
+      imagePath,
+      layer,
+      layers: [...layers],
+      layerFolders: layers.map((lower) => this.#layers.folderOf(lower)),
+    };
+  }
+
+  /** Makes a layer in a new folder, which goes when that fails. */
+  async #make(layer: string, work: () => Promise<void>): Promise<void> {
+    await using rollback = new Rollback((step, error) => {
+      this.#log.error('undo failed', { layer, step, error });
+    });
+    try {
+      await this.#layers.makeFolder(layer);
+      rollback.defer('disk layer', () =>
+        rm(this.#layers.folderOf(layer), { recursive: true, force: true }),
+      );
+      await work();
+    } catch (error) {
+      throw isDiskFull(error) ? hostDiskFull(error) : error;
+    }
+    rollback.commit();
+  }
+
+  async #makeOverlay(layer: string, imagePath: string, layers: readonly string[]): Promise<void> {
+    const top = layers.at(-1);
+    const below =
+      top === undefined
+        ? ['-F', 'raw', '-b', imagePath]
+        : ['-F', 'qcow2', '-b', this.#layers.pathOf(top)];
+    const path = this.#layers.pathOf(layer);
+    await run(this.#qemuImgPath, ['create', '-q', '-f', 'qcow2', ...below, path]);
+  }
+
+  /** @throws WrennError SNAPSHOT_DAMAGED when a layer does not lie over the one below it. */
+  async #requireChain(imagePath: string, layers: readonly string[]): Promise<void> {
+    let below = imagePath;
+    for (const layer of layers) {
+      const path = this.#layers.pathOf(layer);
+      try {
+        if ((await readBackingPath(path)) !== below) throw new Error('it lies over another file');
+      } catch (error) {
+        throw this.#layers.damaged(layer, error);
+      }
+      below = path;
+    }
   }
 }

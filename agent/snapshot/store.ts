@@ -106,7 +106,7 @@ export interface SnapshotStore {
   memoryFiles(generationId: string): Promise<GenerationMemory>;
   /** Path of the device state. */
   statePath(generationId: string): string;
-  /** Bytes of its own on the host: allocated blocks × 512 of its files of memory, header and device state; no layers. */
+  /** Bytes that it takes on the host, shared or not: allocated blocks × 512 of all files of memory that it reads, header and device state; no layers. */
   sizeBytes(generationId: string): Promise<number>;
 
   /** Starts a generation under this new id. @throws WrennError HOST_DISK_FULL. */
