@@ -16,9 +16,7 @@ export interface MemoryFiles {
 }
 
 /** How a VMM gets its memory; `restore` of a driver takes it. */
-export type MemoryBackend =
-  | { kind: 'file'; path: string }
-  | { kind: 'pages'; socketPath: string };
+export type MemoryBackend = { kind: 'file'; path: string } | { kind: 'pages'; socketPath: string };
 
 /** What is needed to serve a machine again after the agent has restarted. JSON-serializable. */
 export interface MemoryRecord {
@@ -49,6 +47,11 @@ export interface MemoryFailure {
 export interface ServedMemory {
   readonly backend: MemoryBackend;
   readonly record: MemoryRecord;
+  /**
+   * Resolves when the VMM has taken its memory and the record of that is durable: from then on it
+   * can be adopted. At once for a file. Rejects when that failed; `failed` tells it too.
+   */
+  readonly ready: Promise<void>;
   /** Resolves, never rejects, with what went wrong, or with undefined when it was closed or the VMM ended. */
   readonly failed: Promise<MemoryFailure | undefined>;
   /** Blocks that the VMM has given back: their holes are zero. Undefined when there are none. */
@@ -60,14 +63,18 @@ export interface ServedMemory {
 
 export interface MemoryProvider {
   /**
-   * Prepares the memory for a VMM that is about to be started.
+   * Prepares the memory for a VMM that is about to be started. The socket is the VMM's user's.
    * @param onRecord must make the record durable; called before this resolves, and again with
    *   the regions before the VMM's first access is answered.
+   * @throws MemoryUnavailable when a file is missing, too short or damaged.
    */
   serve(
     request: ServeRequest,
     onRecord: (record: MemoryRecord) => Promise<void>,
   ): Promise<ServedMemory>;
-  /** Goes on with a machine of an earlier run of the agent. */
+  /**
+   * Goes on with a machine of an earlier run of the agent; `pid` must still be its VMM.
+   * @throws MemoryUnavailable, and Error with `code` ESRCH when the VMM has ended.
+   */
   adopt(request: ServeRequest, record: MemoryRecord, pid: number): Promise<ServedMemory>;
 }

@@ -138,6 +138,11 @@ export interface Addon {
   /** Checks every block of `memory` against its checksum, in a thread; -1 when all are right, else the first wrong block. */
   verifyMemory(memory: MappedMemory): Promise<number>;
   /**
+   * Whether a map of the one file shows the memory: every run is at its own address, what is
+   * zero is a hole, and the file is long enough.
+   */
+  isFlatMemory(memory: MappedMemory): boolean;
+  /**
    * Listens on the socket, in a thread that serves also while Node's is busy. The descriptors of
    * `memory` may be closed when it returns. The file of removed blocks may exist: they stay removed.
    * @throws Error with `code` of the system call.

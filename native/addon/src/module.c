@@ -10,12 +10,13 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */)
 {
 	const register_part parts[] = {
 		register_crc32c,
+		register_memory_flat,
 		register_page_server,
 		register_memory,
 	};
 
 	for (size_t index = 0; index < sizeof(parts) / sizeof(*parts); index++)
-		if (parts[index] && !parts[index](env, exports))
+		if (!parts[index](env, exports))
 			return NULL;
 	return exports;
 }

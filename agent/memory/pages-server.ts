@@ -1,0 +1,76 @@
+/** Memory that a page server brings to the VMM, block by block. */
+import { readFile } from 'node:fs/promises';
+import type { NativePageServer, PageServerEnd } from '../../native/addon/binding.js';
+import type { MemoryBackend, MemoryFailure, MemoryRecord, ServedMemory } from './provider.js';
+
+export class PagesServer implements ServedMemory {
+  readonly backend: MemoryBackend;
+  readonly ready: Promise<void>;
+  readonly failed: Promise<MemoryFailure | undefined>;
+  readonly #native: NativePageServer;
+  #record: MemoryRecord;
+  /** Why it was closed though nobody asked. */
+  #recordError: unknown;
+
+  constructor(
+    native: NativePageServer,
+    paths: readonly string[],
+    socketPath: string,
+    removedPath: string,
+    onRecord: (record: MemoryRecord) => Promise<void>,
+  ) {
+    this.#native = native;
+    this.#record = { kind: 'pages', regions: [], removedPath };
+    this.backend = { kind: 'pages', socketPath };
+    this.ready = this.#begin(onRecord);
+    // Who does not wait for it learns of a failure from `failed`.
+    this.ready.catch(() => undefined);
+    this.failed = native.ended.then((end) => this.#failure(end, paths));
+  }
+
+  get record(): MemoryRecord {
+    return this.#record;
+  }
+
+  async removed(): Promise<Uint8Array | undefined> {
+    const bits = await readFile(this.#record.removedPath);
+    return bits.some((byte) => byte !== 0) ? bits : undefined;
+  }
+
+  statistics(): Record<string, number> {
+    return { ...this.#native.statistics() };
+  }
+
+  async close(): Promise<void> {
+    await this.#native.close();
+  }
+
+  /** Serves from the moment on when an agent that is started anew could go on. */
+  async #begin(onRecord: (record: MemoryRecord) => Promise<void>): Promise<void> {
+    const { regions } = await this.#native.handshake;
+    this.#record = {
+      ...this.#record,
+      regions: regions.map((region) => ({ ...region, address: String(region.address) })),
+    };
+    try {
+      await onRecord(this.#record);
+    } catch (error) {
+      this.#recordError = error;
+      await this.#native.close();
+      throw error;
+    }
+    this.#native.serve();
+  }
+
+  #failure(end: PageServerEnd, paths: readonly string[]): MemoryFailure | undefined {
+    if (end.kind === 'failed') return { kind: 'failed', message: end.message };
+    if (end.kind === 'damaged') return damage(end.block, paths[end.file]);
+    if (this.#recordError === undefined) return undefined;
+    return { kind: 'failed', message: 'the record of the memory could not be kept' };
+  }
+}
+
+function damage(block: number, path: string | undefined): MemoryFailure {
+  const message = `block ${block} of the memory file ${path} is damaged`;
+  return { kind: 'damaged', message, ...(path !== undefined && { artifact: path }) };
+}
