@@ -26,6 +26,7 @@ describe('the configuration of the control plane', () => {
     ['WRENN_REFLECTION', 'maybe'],
     ['WRENN_RECONCILE_INTERVAL_MS', '10'],
     ['WRENN_TEAM_SANDBOXES_MAX', '-1'],
+    ['WRENN_TEAM_SNAPSHOTS_MAX', '-1'],
     ['WRENN_LOG_LEVEL', 'loud'],
     ['WRENN_GRPC_ADRESS', '127.0.0.1:1'],
   ] as const) {

@@ -21,6 +21,7 @@ export interface ControlPlaneConfig {
   reconcileIntervalMs: number;
   reconcileGraceMs: number;
   teamSandboxesMax: number;
+  teamSnapshotsMax: number;
   logLevel: LogLevel;
 }
 
@@ -48,6 +49,10 @@ export function readConfig(values: NodeJS.ProcessEnv = process.env): ControlPlan
     }),
     teamSandboxesMax: environment.integer('WRENN_TEAM_SANDBOXES_MAX', 1000, {
       min: 1,
+      max: 1_000_000,
+    }),
+    teamSnapshotsMax: environment.integer('WRENN_TEAM_SNAPSHOTS_MAX', 100, {
+      min: 0,
       max: 1_000_000,
     }),
     logLevel: environment.choice('WRENN_LOG_LEVEL', LOG_LEVELS, 'info'),

@@ -7,10 +7,15 @@ import { AuthOperations } from './app/auth.js';
 import { Background } from './app/background.js';
 import { SandboxCreator } from './app/create-sandbox.js';
 import { FileOperations } from './app/file.js';
+import { SandboxForker } from './app/fork-sandbox.js';
 import { InFlight } from './app/in-flight.js';
+import { SandboxPauser } from './app/pause-sandbox.js';
 import { ProcessOperations } from './app/process.js';
+import { SandboxResumer } from './app/resume-sandbox.js';
 import { SandboxOperations } from './app/sandbox.js';
 import { SandboxRemover } from './app/sandbox-remover.js';
+import { SnapshotOperations } from './app/snapshot.js';
+import { SnapshotRemover } from './app/snapshot-remover.js';
 import { ApiKeyVerifier } from './auth/api-key-verifier.js';
 import { AccessTokens } from './auth/jwt.js';
 import { loadJwtSecret } from './auth/jwt-secret.js';
@@ -35,6 +40,10 @@ export interface Context {
   apiKeys: ApiKeyOperations;
   creator: SandboxCreator;
   sandboxes: SandboxOperations;
+  pauser: SandboxPauser;
+  resumer: SandboxResumer;
+  forker: SandboxForker;
+  snapshots: SnapshotOperations;
   processes: ProcessOperations;
   files: FileOperations;
 }
@@ -52,15 +61,18 @@ export async function createContext(
   const background = new Background(log);
   const inFlight = new InFlight();
   const remover = new SandboxRemover(stores.sandboxes, host);
+  const snapshotRemover = new SnapshotRemover(stores.snapshots, host);
   const reconciler = new Reconciler({
-    ...{ stores, host, remover, inFlight, log },
+    ...{ stores, host, remover, snapshotRemover, inFlight, log },
     intervalMs: config.reconcileIntervalMs,
     graceMs: config.reconcileGraceMs,
   });
-  const sandboxes = new SandboxOperations({
-    ...{ sandboxes: stores.sandboxes, host, remover, inFlight, background },
+  const parts = {
+    ...{ sandboxes: stores.sandboxes, host, remover, inFlight, background, log },
     nudge: () => reconciler.nudge(),
-  });
+  };
+  const { teamSandboxesMax, teamSnapshotsMax } = config;
+  const sandboxes = new SandboxOperations(parts);
   const apiKeyVerifier = new ApiKeyVerifier(stores.apiKeys, log);
   return {
     ...{ log, database, stores, host, tokens, apiKeyVerifier, background, reconciler, sandboxes },
@@ -71,9 +83,13 @@ export async function createContext(
       ...{ tokens, background },
     }),
     apiKeys: new ApiKeyOperations(stores.apiKeys, apiKeyVerifier),
-    creator: new SandboxCreator({
-      ...{ stores, host, remover, inFlight, background, log },
-      teamSandboxesMax: config.teamSandboxesMax,
+    creator: new SandboxCreator({ ...parts, stores, teamSandboxesMax }),
+    pauser: new SandboxPauser(parts),
+    resumer: new SandboxResumer(parts),
+    forker: new SandboxForker({ ...parts, teamSandboxesMax }),
+    snapshots: new SnapshotOperations({
+      ...{ ...parts, snapshots: stores.snapshots, remover: snapshotRemover },
+      teamSnapshotsMax,
     }),
     processes: new ProcessOperations(sandboxes, host),
     files: new FileOperations(sandboxes, host),

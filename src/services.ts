@@ -5,6 +5,7 @@ import { AuthServiceService } from '../gen/ts/wrenn/v1/auth.js';
 import { FileServiceService } from '../gen/ts/wrenn/v1/file.js';
 import { ProcessServiceService } from '../gen/ts/wrenn/v1/process.js';
 import { SandboxServiceService } from '../gen/ts/wrenn/v1/sandbox.js';
+import { SnapshotServiceService } from '../gen/ts/wrenn/v1/snapshot.js';
 import { serve } from '../lib/rpc/service.js';
 import { createRequestCheck } from '../lib/rpc/validation.js';
 import { apiKeyHandlers } from './api/api-key.js';
@@ -12,6 +13,7 @@ import { authHandlers } from './api/auth.js';
 import { fileHandlers } from './api/file.js';
 import { processHandlers } from './api/process.js';
 import { sandboxHandlers } from './api/sandbox.js';
+import { snapshotHandlers } from './api/snapshot.js';
 import { type Authenticate, createAuthenticate } from './auth/authenticate.js';
 import { type AuthPolicy, readAuthPolicy } from './auth/policy.js';
 import type { ClientAddressOf } from './client-address.js';
@@ -21,6 +23,7 @@ export const PUBLIC_SERVICES = [
   AuthServiceService,
   ApiKeyServiceService,
   SandboxServiceService,
+  SnapshotServiceService,
   ProcessServiceService,
   FileServiceService,
 ];
@@ -48,14 +51,15 @@ export function addServices(
   clientAddressOf: ClientAddressOf,
   authenticate: Authenticate,
 ): void {
-  const { auth, apiKeys, creator, sandboxes, processes, files } = context;
+  const { auth, apiKeys, snapshots, processes, files } = context;
   const options = {
     ...{ log: context.log, authenticate },
     validate: createRequestCheck(),
   };
   serve(server, AuthServiceService, authHandlers(auth, clientAddressOf), options);
   serve(server, ApiKeyServiceService, apiKeyHandlers(apiKeys), options);
-  serve(server, SandboxServiceService, sandboxHandlers(creator, sandboxes), options);
+  serve(server, SandboxServiceService, sandboxHandlers(context), options);
+  serve(server, SnapshotServiceService, snapshotHandlers(snapshots), options);
   serve(server, ProcessServiceService, processHandlers(processes), options);
   serve(server, FileServiceService, fileHandlers(files), options);
 }

@@ -75,6 +75,11 @@ export const SETTINGS: readonly Setting[] = [
     fallback: '1000',
     description: 'Sandboxes that a team may have at once.',
   },
+  {
+    name: 'WRENN_TEAM_SNAPSHOTS_MAX',
+    fallback: '100',
+    description: 'Snapshots that a team may have at once.',
+  },
   { name: 'WRENN_VMM_DRIVER', fallback: 'auto', description: 'auto, qemu or fake.' },
   {
     name: 'WRENN_NETWORK_CIDR',
@@ -90,6 +95,12 @@ export const SETTINGS: readonly Setting[] = [
     name: 'WRENN_MEMORY_MB_MAX',
     fallback: 'the host memory less 1 GiB',
     description: 'Memory that all sandboxes together may take.',
+  },
+  {
+    name: 'WRENN_WARM_TEMPLATES_MAX',
+    fallback: '16',
+    description:
+      'Booted machines of templates that are kept frozen, to start sandboxes from; 0 for none.',
   },
   {
     name: 'WRENN_FAKE_BOOT_MS',

@@ -1,35 +1,37 @@
 /** SandboxService. */
-import {
-  type Sandbox,
-  type SandboxServiceService,
-  SandboxState,
-} from '../../gen/ts/wrenn/v1/sandbox.js';
-import { reasonNumber } from '../../lib/errors/index.js';
-import { toTimestamp } from '../../lib/rpc/timestamp.js';
+import { ResumeMode, type SandboxServiceService } from '../../gen/ts/wrenn/v1/sandbox.js';
 import type { SandboxCreator } from '../app/create-sandbox.js';
+import type { SandboxForker } from '../app/fork-sandbox.js';
 import { nextPageToken, toPageRequest } from '../app/page-token.js';
+import type { SandboxPauser } from '../app/pause-sandbox.js';
+import type { SandboxResumer } from '../app/resume-sandbox.js';
 import type { SandboxOperations } from '../app/sandbox.js';
 import { teamOf } from '../auth/principal.js';
-import type { SandboxRecord, SandboxState as StoredState } from '../store/sandbox.js';
 import type { PublicHandlers } from './handlers.js';
+import { fromTimeoutAction, toForkResult, toSandbox } from './sandbox-message.js';
 
-const STATES: Record<StoredState, SandboxState> = {
-  STARTING: SandboxState.SANDBOX_STATE_STARTING,
-  RUNNING: SandboxState.SANDBOX_STATE_RUNNING,
-  DELETING: SandboxState.SANDBOX_STATE_DELETING,
-  LOST: SandboxState.SANDBOX_STATE_LOST,
-  FAILED: SandboxState.SANDBOX_STATE_FAILED,
-  // Nobody sees a deleted sandbox but who deletes it at this moment.
-  DELETED: SandboxState.SANDBOX_STATE_DELETING,
-};
+const FORK_COUNT_DEFAULT = 1;
 
-export function sandboxHandlers(
-  creator: SandboxCreator,
-  sandboxes: SandboxOperations,
-): PublicHandlers<typeof SandboxServiceService> {
+export interface SandboxParts {
+  creator: SandboxCreator;
+  sandboxes: SandboxOperations;
+  pauser: SandboxPauser;
+  resumer: SandboxResumer;
+  forker: SandboxForker;
+}
+
+export function sandboxHandlers({
+  creator,
+  sandboxes,
+  pauser,
+  resumer,
+  forker,
+}: SandboxParts): PublicHandlers<typeof SandboxServiceService> {
   return {
-    createSandbox: async ({ principal, signal }, request) =>
-      toSandbox(await creator.create(teamOf(principal), request, signal)),
+    createSandbox: async ({ principal, signal }, request) => {
+      const onTimeout = fromTimeoutAction(request.onTimeout) ?? 'delete';
+      return toSandbox(await creator.create(teamOf(principal), { ...request, onTimeout }, signal));
+    },
 
     getSandbox: async ({ principal }, { sandboxId }) =>
       toSandbox(await sandboxes.get(teamOf(principal), sandboxId)),
@@ -46,24 +48,31 @@ export function sandboxHandlers(
 
     pingSandbox: async ({ principal }, { sandboxId }) =>
       toSandbox(await sandboxes.ping(teamOf(principal), sandboxId)),
-  };
-}
 
-function toSandbox(sandbox: SandboxRecord): Sandbox {
-  return {
-    sandboxId: sandbox.id,
-    template: sandbox.template,
-    state: STATES[sandbox.state],
-    stateReason: reasonNumber(sandbox.stateReason ?? 'UNSPECIFIED'),
-    vcpus: sandbox.vcpus,
-    memoryMb: sandbox.memoryMb,
-    timeoutSec: sandbox.timeoutSec,
-    metadata: sandbox.metadata,
-    guestIp: sandbox.guestIp,
-    hostIp: sandbox.hostIp,
-    createdAt: toTimestamp(sandbox.createdAt.getTime()),
-    startedAt: sandbox.startedAt && toTimestamp(sandbox.startedAt.getTime()),
-    lastActiveAt: toTimestamp(sandbox.lastActiveAt.getTime()),
-    hostId: sandbox.hostId,
+    pauseSandbox: async ({ principal }, { sandboxId }) =>
+      toSandbox(await pauser.pause(teamOf(principal), sandboxId)),
+
+    resumeSandbox: async ({ principal }, { sandboxId, mode }) => {
+      const cold = mode === ResumeMode.RESUME_MODE_COLD;
+      const { sandbox, steps } = await resumer.resume(teamOf(principal), sandboxId, { cold });
+      return { sandbox: toSandbox(sandbox), steps: [...steps] };
+    },
+
+    setSandboxTimeout: async ({ principal }, { sandboxId, timeoutSec, onTimeout }) => {
+      const wish = { timeoutSec, onTimeout: fromTimeoutAction(onTimeout) };
+      return toSandbox(await sandboxes.setTimeout(teamOf(principal), sandboxId, wish));
+    },
+
+    forkSandbox: async ({ principal, signal }, { sandboxId, count }) => {
+      const copies = count || FORK_COUNT_DEFAULT;
+      const forked = await forker.fork(teamOf(principal), sandboxId, copies, signal);
+      return { results: forked.map(toForkResult) };
+    },
+
+    listGenerations: async ({ principal }, { sandboxId }) =>
+      sandboxes.listGenerations(teamOf(principal), sandboxId),
+
+    verifyGeneration: async ({ principal, signal }, { sandboxId }) =>
+      sandboxes.verifyGeneration(teamOf(principal), sandboxId, signal),
   };
 }

@@ -17,10 +17,11 @@ import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import type { HostAgent } from '../hosts/host-agent.js';
 import { place, templateNotFound } from '../scheduler/place.js';
 import type { Stores } from '../store/index.js';
-import type { NewSandbox, SandboxChange, SandboxRecord } from '../store/sandbox.js';
+import type { NewSandbox, SandboxChange, SandboxRecord, TimeoutAction } from '../store/sandbox.js';
+import type { TemplateRecord } from '../store/template.js';
 import type { Background } from './background.js';
 import type { InFlight } from './in-flight.js';
-import { sandboxConflict } from './sandbox-errors.js';
+import { sandboxConflict, snapshotShape } from './sandbox-errors.js';
 import type { SandboxRemover } from './sandbox-remover.js';
 
 const TEMPLATE_DEFAULT = 'minimal';
@@ -34,6 +35,9 @@ const REFUSALS: readonly Reason[] = [
   'HOST_DISK_FULL',
   'OVERLOADED',
   'TEMPLATE_NOT_FOUND',
+  'SNAPSHOT_NOT_FOUND',
+  'SNAPSHOT_INCOMPATIBLE',
+  'SNAPSHOT_DAMAGED',
 ];
 
 export interface CreateSandboxParts {
@@ -47,12 +51,13 @@ export interface CreateSandboxParts {
   teamSandboxesMax: number;
 }
 
-/** What to start; empty and 0 mean the default. */
+/** What to start; empty and 0 mean the default, or what the snapshot has baked in. */
 export interface SandboxWish {
   template: string;
   vcpus: number;
   memoryMb: number;
   timeoutSec: number;
+  onTimeout: TimeoutAction;
   /** Secrets of the owner: they go to the host and are stored nowhere. */
   env: Record<string, string>;
   metadata: Record<string, string>;
@@ -68,45 +73,54 @@ export class SandboxCreator {
   /**
    * Resolves when the sandbox takes commands.
    * @throws TEMPLATE_NOT_FOUND, SANDBOX_LIMIT, HOST_UNAVAILABLE, HOST_EXHAUSTED and what a boot may fail of.
+   * @throws SNAPSHOT_SHAPE for other vcpus or memory than the snapshot's.
    */
   async create(teamId: string, wish: SandboxWish, signal: AbortSignal): Promise<SandboxRecord> {
     const { stores, inFlight, background, teamSandboxesMax } = this.#parts;
-    const planned = await this.#plan(teamId, wish);
+    const template = await this.#findTemplate(teamId, wish.template || TEMPLATE_DEFAULT);
+    const planned = await this.#plan(teamId, template, wish);
     signal.throwIfAborted();
     // Held before the row exists, so that the reconciler never sees it unattended.
     return background.track(
       inFlight.hold(planned.id, async () => {
-        const sandbox = await stores.sandboxes.create(planned, teamSandboxesMax);
-        return this.#boot(sandbox, wish.env, signal);
+        const [sandbox] = await stores.sandboxes.create([planned], teamSandboxesMax);
+        return this.#boot(sandbox as SandboxRecord, template, wish.env, signal);
       }),
     );
   }
 
-  async #plan(teamId: string, wish: SandboxWish): Promise<NewSandbox> {
-    const { stores, host } = this.#parts;
-    const name = wish.template || TEMPLATE_DEFAULT;
-    const template = await stores.templates.find(teamId, name);
+  async #findTemplate(teamId: string, name: string): Promise<TemplateRecord> {
+    const template = await this.#parts.stores.templates.find(teamId, name);
     if (!template) throw templateNotFound(name);
-    const memoryMb = wish.memoryMb || MEMORY_MB_DEFAULT;
+    return template;
+  }
+
+  async #plan(teamId: string, template: TemplateRecord, wish: SandboxWish): Promise<NewSandbox> {
+    const shape = shapeOf(wish, template);
+    const placement = {
+      template: template.name,
+      memoryMb: shape.memoryMb,
+      snapshotHostId: template.snapshot?.hostId,
+    };
     return {
-      id: randomId(),
-      teamId,
-      templateId: template.id,
-      hostId: place({ template: name, memoryMb }, await host.getHost()),
-      vcpus: wish.vcpus || VCPUS_DEFAULT,
-      memoryMb,
+      ...{ id: randomId(), teamId, templateId: template.id },
+      hostId: place(placement, await this.#parts.host.getHost()),
+      ...shape,
       timeoutSec: wish.timeoutSec,
+      onTimeout: wish.onTimeout,
       metadata: wish.metadata,
     };
   }
 
   async #boot(
     sandbox: SandboxRecord,
+    template: TemplateRecord,
     env: Record<string, string>,
     signal: AbortSignal,
   ): Promise<SandboxRecord> {
     try {
-      const booted = await this.#parts.host.createSandbox(toHostRequest(sandbox, env), signal);
+      const request = toHostRequest(sandbox, template, env);
+      const booted = await this.#parts.host.createSandbox(request, signal);
       signal.throwIfAborted();
       return await this.#change(sandbox, toRunning(booted));
     } catch (error) {
@@ -148,7 +162,25 @@ export class SandboxCreator {
   }
 }
 
-function toHostRequest(sandbox: SandboxRecord, env: Record<string, string>) {
+function shapeOf(
+  { vcpus, memoryMb }: SandboxWish,
+  { snapshot }: TemplateRecord,
+): { vcpus: number; memoryMb: number } {
+  if (!snapshot) {
+    return { vcpus: vcpus || VCPUS_DEFAULT, memoryMb: memoryMb || MEMORY_MB_DEFAULT };
+  }
+  const fits =
+    (vcpus || snapshot.vcpus) === snapshot.vcpus &&
+    (memoryMb || snapshot.memoryMb) === snapshot.memoryMb;
+  if (!fits) throw snapshotShape(snapshot);
+  return { vcpus: snapshot.vcpus, memoryMb: snapshot.memoryMb };
+}
+
+function toHostRequest(
+  sandbox: SandboxRecord,
+  template: TemplateRecord,
+  env: Record<string, string>,
+) {
   return {
     sandboxId: sandbox.id,
     generation: sandbox.generation,
@@ -156,16 +188,19 @@ function toHostRequest(sandbox: SandboxRecord, env: Record<string, string>) {
     vcpus: sandbox.vcpus,
     memoryMb: sandbox.memoryMb,
     timeoutSec: sandbox.timeoutSec,
+    pauseOnTimeout: sandbox.onTimeout === 'pause',
+    snapshotId: template.snapshot ? template.id : '',
     env,
   };
 }
 
 /** The state RUNNING of a sandbox as its host describes it. */
-export function toRunning({ guestIp, hostIp, startedAt }: HostSandbox): SandboxChange {
+export function toRunning({ guestIp, hostIp, startedAt, diskFull }: HostSandbox): SandboxChange {
   return {
     state: 'RUNNING',
     guestIp,
     hostIp,
     startedAt: new Date(startedAt ? fromTimestamp(startedAt) : Date.now()),
+    stateReason: diskFull ? 'DISK_FULL' : undefined,
   };
 }

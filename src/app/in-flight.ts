@@ -1,20 +1,29 @@
-/** Sandboxes on which this process is working; the reconciler leaves them alone. */
+/** Sandboxes and snapshots on which this process is working; the reconciler leaves them alone. */
 export class InFlight {
   readonly #holders = new Map<string, number>();
 
-  has(sandboxId: string): boolean {
-    return this.#holders.has(sandboxId);
+  has(id: string): boolean {
+    return this.#holders.has(id);
   }
 
-  /** Marks a sandbox while `work` runs. Several may work on it at once. */
-  async hold<T>(sandboxId: string, work: () => Promise<T>): Promise<T> {
-    this.#holders.set(sandboxId, (this.#holders.get(sandboxId) ?? 0) + 1);
+  /** Marks one while `work` runs. Several may work on it at once. */
+  hold<T>(id: string, work: () => Promise<T>): Promise<T> {
+    return this.holdAll([id], work);
+  }
+
+  /** Marks all of them while `work` runs. */
+  async holdAll<T>(ids: readonly string[], work: () => Promise<T>): Promise<T> {
+    for (const id of ids) this.#holders.set(id, (this.#holders.get(id) ?? 0) + 1);
     try {
       return await work();
     } finally {
-      const left = (this.#holders.get(sandboxId) ?? 1) - 1;
-      if (left > 0) this.#holders.set(sandboxId, left);
-      else this.#holders.delete(sandboxId);
+      for (const id of ids) this.#release(id);
     }
+  }
+
+  #release(id: string): void {
+    const left = (this.#holders.get(id) ?? 1) - 1;
+    if (left > 0) this.#holders.set(id, left);
+    else this.#holders.delete(id);
   }
 }

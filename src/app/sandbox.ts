@@ -1,5 +1,10 @@
 /** Looking at sandboxes, using them and deleting them. */
+import type {
+  ListGenerationsResponse,
+  VerifyGenerationResponse,
+} from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { hasReason } from '../../lib/errors/index.js';
+import { KeyedLock } from '../../lib/lifecycle/keyed-lock.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { GONE_REASONS } from '../hosts/agent-errors.js';
 import type { HostAgent } from '../hosts/host-agent.js';
@@ -7,7 +12,9 @@ import type { Page, PageRequest } from '../store/page.js';
 import {
   ACTIVITY_RESOLUTION_SEC,
   type SandboxRecord,
+  type SandboxState,
   type SandboxStore,
+  type TimeoutAction,
 } from '../store/sandbox.js';
 import type { Background } from './background.js';
 import type { InFlight } from './in-flight.js';
@@ -16,6 +23,10 @@ import type { SandboxRemover } from './sandbox-remover.js';
 
 /** Times that a delete reads the sandbox anew because its state changed meanwhile. */
 const DELETE_ATTEMPTS_MAX = 10;
+/** States in which a host has memory and disk of a sandbox. */
+const KEPT: readonly SandboxState[] = ['RUNNING', 'PAUSED'];
+/** Answers of a host that knows more than the database. */
+const NEWS_REASONS = [...GONE_REASONS, 'SANDBOX_STATE'] as const;
 
 export interface SandboxParts {
   sandboxes: SandboxStore;
@@ -29,6 +40,8 @@ export interface SandboxParts {
 
 export class SandboxOperations {
   readonly #parts: SandboxParts;
+  /** Changes of one sandbox's timeout reach host and database in the same order. */
+  readonly #timeouts = new KeyedLock();
 
   constructor(parts: SandboxParts) {
     this.#parts = parts;
@@ -58,17 +71,71 @@ export class SandboxOperations {
   }
 
   /**
+   * Changes the inactivity timeout of a running or paused sandbox and starts it anew.
+   * @param onTimeout what it was when undefined.
+   * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, HOST_UNAVAILABLE
+   */
+  async setTimeout(
+    teamId: string,
+    sandboxId: string,
+    wish: { timeoutSec: number; onTimeout: TimeoutAction | undefined },
+  ): Promise<SandboxRecord> {
+    const { sandboxes, host, background } = this.#parts;
+    const change = async () => {
+      const sandbox = await this.#require(teamId, sandboxId, KEPT);
+      const { timeoutSec, onTimeout = sandbox.onTimeout } = wish;
+      const pauseOnTimeout = onTimeout === 'pause';
+      await this.#call(sandbox, () =>
+        host.setSandboxTimeout({ sandboxId, timeoutSec, pauseOnTimeout }),
+      );
+      const changed = await sandboxes.setTimeout(sandbox, { timeoutSec, onTimeout });
+      if (!changed) throw sandboxConflict(sandboxId);
+      return changed;
+    };
+    return background.track(this.#timeouts.run(sandboxId, change));
+  }
+
+  /** What memory and disk are made of, oldest first. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, HOST_UNAVAILABLE */
+  async listGenerations(teamId: string, sandboxId: string): Promise<ListGenerationsResponse> {
+    const sandbox = await this.#require(teamId, sandboxId, KEPT);
+    return this.#call(sandbox, () => this.#parts.host.listGenerations(sandboxId));
+  }
+
+  /** Compares the newest generation with its checksums. @throws SNAPSHOT_DAMAGED naming what is damaged. */
+  async verifyGeneration(
+    teamId: string,
+    sandboxId: string,
+    signal: AbortSignal,
+  ): Promise<VerifyGenerationResponse> {
+    const sandbox = await this.#require(teamId, sandboxId, KEPT);
+    return this.#call(sandbox, () => this.#parts.host.verifyGeneration(sandboxId, signal));
+  }
+
+  /**
    * Makes a call to a running sandbox. It counts as activity.
    * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, HOST_UNAVAILABLE, and what the call rejects with.
    */
   async use<T>(teamId: string, sandboxId: string, call: () => Promise<T>): Promise<T> {
-    const sandbox = await this.get(teamId, sandboxId);
-    if (sandbox.state !== 'RUNNING') throw wrongState(sandboxId, sandbox.state);
+    const sandbox = await this.#require(teamId, sandboxId, ['RUNNING']);
     this.#noteActivity(sandbox);
+    return this.#call(sandbox, call);
+  }
+
+  async #require(
+    teamId: string,
+    sandboxId: string,
+    states: readonly SandboxState[],
+  ): Promise<SandboxRecord> {
+    const sandbox = await this.get(teamId, sandboxId);
+    if (!states.includes(sandbox.state)) throw wrongState(sandbox, ...states);
+    return sandbox;
+  }
+
+  async #call<T>(sandbox: SandboxRecord, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (hasReason(error, ...GONE_REASONS)) {
+      if (hasReason(error, ...NEWS_REASONS)) {
         // That this host does not have it says nothing about a sandbox of another one.
         await this.#parts.host.requireHost(sandbox.hostId);
         // The host knows more than the database: let the reconciler write it down.

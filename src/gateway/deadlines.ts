@@ -7,6 +7,12 @@ const CALL_TIMEOUT_MS = 120_000;
 /** A cold boot under software emulation, behind others. */
 const CREATE_SANDBOX_TIMEOUT_MS = 300_000;
 
+/** All of a guest's memory goes to disk, or a guest comes back, behind others. */
+const PAUSE_OR_RESUME_TIMEOUT_MS = 300_000;
+
+/** A pause, and then up to a hundred guests that come back, a few at once. */
+const FORK_SANDBOX_TIMEOUT_MS = 1_800_000;
+
 /** Time beyond the program's own, for the way there and back. */
 const EXEC_SLACK_MS = 100_000;
 const EXEC_TIMEOUT_SEC_DEFAULT = 30;
@@ -14,6 +20,11 @@ const EXEC_TIMEOUT_SEC_MAX = 3600;
 
 const BY_METHOD: Record<string, (request: Message) => number> = {
   '/wrenn.v1.SandboxService/CreateSandbox': () => CREATE_SANDBOX_TIMEOUT_MS,
+  '/wrenn.v1.SandboxService/PauseSandbox': () => PAUSE_OR_RESUME_TIMEOUT_MS,
+  '/wrenn.v1.SandboxService/ResumeSandbox': () => PAUSE_OR_RESUME_TIMEOUT_MS,
+  '/wrenn.v1.SandboxService/ForkSandbox': () => FORK_SANDBOX_TIMEOUT_MS,
+  '/wrenn.v1.SandboxService/VerifyGeneration': () => PAUSE_OR_RESUME_TIMEOUT_MS,
+  '/wrenn.v1.SnapshotService/CreateSnapshot': () => PAUSE_OR_RESUME_TIMEOUT_MS,
   '/wrenn.v1.ProcessService/Exec': execTimeoutMs,
 };
 

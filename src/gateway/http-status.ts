@@ -30,6 +30,7 @@ const BY_REASON: Partial<Record<Reason, number>> = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   GUEST_DISK_FULL: 507,
   HOST_DISK_FULL: 507,
+  DISK_FULL: 507,
 };
 
 /** The HTTP status for a gRPC code and an error reason. */

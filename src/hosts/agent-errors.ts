@@ -12,8 +12,28 @@ interface PublicError {
 
 const UNREACHABLE_RETRY_SEC = 2;
 
-/** Metadata that means the same to a caller: numbers and names of ours. */
-const FORWARDED_METADATA = ['limit_bytes', 'timeout_sec', 'memory_mb_free'];
+const NUMBER = /^\d{1,16}$/;
+/** Names of files of a snapshot, such as `memfile.x4k2`. */
+const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/;
+/** Versions and models, such as `qemu 7.2.22`. */
+const VERSION = /^[A-Za-z0-9][A-Za-z0-9 .,:;+_=()/-]{0,199}$/;
+const STEP_NAME = /^[a-z][a-z0-9_]{0,63}$/;
+
+/** Metadata that means the same to a caller, and the form in which alone it goes on. */
+const FORWARDED_METADATA: Record<string, RegExp> = {
+  limit_bytes: NUMBER,
+  timeout_sec: NUMBER,
+  memory_mb_free: NUMBER,
+  vcpus: NUMBER,
+  memory_mb: NUMBER,
+  artifact: FILE_NAME,
+  wanted: VERSION,
+  present: VERSION,
+  step: STEP_NAME,
+};
+
+/** States of a sandbox on its host that a caller knows, too. */
+const FORWARDED_STATES = ['STARTING', 'PAUSING', 'PAUSED', 'RESUMING'];
 
 /** gRPC's own answers, without a reason, when nobody answered. */
 const TRANSPORT_CODES = new Set<Code>([Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED]);
@@ -54,7 +74,29 @@ const PUBLIC_ERRORS: Partial<Record<Reason, PublicError>> = {
     message: 'the host has not enough memory for the sandbox; ask for less or try again later',
   },
   HOST_DISK_FULL: { code: Code.RESOURCE_EXHAUSTED, message: "the host's disk is full" },
+  DISK_FULL: {
+    code: Code.RESOURCE_EXHAUSTED,
+    message: "the host's disk is full and the sandbox stands still until it has room",
+  },
   OVERLOADED: { code: Code.RESOURCE_EXHAUSTED, message: 'the host is busy; try again' },
+  PAUSE_FAILED: {
+    code: Code.INTERNAL,
+    message: 'the sandbox could not be frozen and written down; it goes on',
+  },
+  RESTORE_FAILED: { code: Code.INTERNAL, message: 'the sandbox could not be brought back' },
+  SNAPSHOT_DAMAGED: {
+    code: Code.DATA_LOSS,
+    message: 'a file of the snapshot is damaged or gone; a cold resume may save the disk',
+  },
+  SNAPSHOT_INCOMPATIBLE: {
+    code: Code.FAILED_PRECONDITION,
+    message: 'the host cannot bring back a snapshot of this kind',
+  },
+  SNAPSHOT_NOT_FOUND: { code: Code.NOT_FOUND, message: 'the host no longer has the snapshot' },
+  SNAPSHOT_SHAPE: {
+    code: Code.INVALID_ARGUMENT,
+    message: 'a sandbox of a snapshot has the vcpus and memory_mb of the snapshot',
+  },
 };
 
 /** The agent no longer knows the sandbox, or knows that it ended. */
@@ -78,11 +120,16 @@ export function fromAgentError(thrown: unknown): WrennError {
   return WrennError.from(new Error('unexpected answer of the host agent', { cause: error }));
 }
 
-/** The same for a create: a VMM that ended while it booted is a boot that failed. */
+/** The same for a create or a resume: a VMM that ended while it booted is a boot that failed. */
 export function fromBootError(thrown: unknown): WrennError {
   const error = fromAgentError(thrown);
   const failed = PUBLIC_ERRORS.VMM_FAILED;
   return error.reason === 'VMM_EXITED' && failed ? withReason('VMM_FAILED', failed, error) : error;
+}
+
+/** The same for one copy of a fork, of which only code and reason are told. */
+export function fromForkError(reason: Reason): WrennError {
+  return fromBootError(new WrennError(Code.UNKNOWN, reason, ''));
 }
 
 export function hostUnavailable(cause: unknown): WrennError {
@@ -121,18 +168,18 @@ function endReason({ metadata }: WrennError): Reason | undefined {
 }
 
 function wrongState(error: WrennError): WrennError {
-  const state = error.metadata.state === 'STARTING' ? 'STARTING' : 'DELETING';
+  const state = FORWARDED_STATES.find((known) => known === error.metadata.state) ?? 'DELETING';
   return new WrennError(
     Code.FAILED_PRECONDITION,
     'SANDBOX_STATE',
-    `the sandbox is ${state}, it must be RUNNING`,
+    `the sandbox is ${state}, which does not allow the call`,
     { metadata: { state }, cause: error },
   );
 }
 
 function withReason(reason: Reason, { code, message }: PublicError, error: WrennError): WrennError {
   const metadata = Object.fromEntries(
-    Object.entries(error.metadata).filter(([name]) => FORWARDED_METADATA.includes(name)),
+    Object.entries(error.metadata).filter(([name, value]) => FORWARDED_METADATA[name]?.test(value)),
   );
   return new WrennError(code, reason, message, {
     metadata,

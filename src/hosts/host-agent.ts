@@ -2,15 +2,25 @@
 import { credentials } from '@grpc/grpc-js';
 import {
   type CreateSandboxRequest,
+  type CreateSnapshotRequest,
   type DestroySandboxRequest,
   type ExecRequest,
   type ExecResponse,
+  type ForkSandboxRequest,
+  type ForkSandboxResponse,
   type Host,
   HostAgentServiceService,
+  type ListGenerationsResponse,
   type ListSandboxesResponse,
+  type PauseSandboxRequest,
   type ReadFileRequest,
   type ReadFileResponse,
+  type ResumeSandboxRequest,
+  type ResumeSandboxResponse,
   type Sandbox,
+  type SetSandboxTimeoutRequest,
+  type Snapshot,
+  type VerifyGenerationResponse,
   type WriteFileRequest,
   type WriteFileResponse,
 } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
@@ -20,6 +30,17 @@ import { fromAgentError, fromBootError, hostUnavailable } from './agent-errors.j
 /** A boot may wait for others and be slow under emulation; the agent bounds it more tightly. */
 export const CREATE_TIMEOUT_MS = 600_000;
 export const DESTROY_TIMEOUT_MS = 60_000;
+/** All of a machine's memory goes to a disk that others use, too. */
+export const PAUSE_TIMEOUT_MS = 600_000;
+/** A guest comes back, or boots cold; the agent bounds both more tightly. */
+export const RESUME_TIMEOUT_MS = 600_000;
+/** A pause, a copy of nothing, and the guest goes on. */
+export const SNAPSHOT_TIMEOUT_MS = PAUSE_TIMEOUT_MS;
+export const DELETE_SNAPSHOT_TIMEOUT_MS = 60_000;
+/** A snapshot, and then up to a hundred guests, a few at once. */
+export const FORK_TIMEOUT_MS = 3_600_000;
+/** All of a generation is read. */
+export const VERIFY_TIMEOUT_MS = 600_000;
 /** The answer comes from memory. */
 export const QUERY_TIMEOUT_MS = 5000;
 /** A file of 3 MiB through a busy guest. */
@@ -92,6 +113,42 @@ export class HostAgent {
 
   pingSandbox(sandboxId: string): Promise<Sandbox> {
     return translate(this.#calls.pingSandbox({ sandboxId }, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  /** Never called off: half a pause is worse than one that nobody waits for. */
+  pauseSandbox(request: PauseSandboxRequest): Promise<Sandbox> {
+    return translate(this.#calls.pauseSandbox(request, { timeoutMs: PAUSE_TIMEOUT_MS }));
+  }
+
+  resumeSandbox(request: ResumeSandboxRequest): Promise<ResumeSandboxResponse> {
+    const options = { timeoutMs: RESUME_TIMEOUT_MS };
+    return translate(this.#calls.resumeSandbox(request, options), fromBootError);
+  }
+
+  setSandboxTimeout(request: SetSandboxTimeoutRequest): Promise<Sandbox> {
+    return translate(this.#calls.setSandboxTimeout(request, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  createSnapshot(request: CreateSnapshotRequest): Promise<Snapshot> {
+    return translate(this.#calls.createSnapshot(request, { timeoutMs: SNAPSHOT_TIMEOUT_MS }));
+  }
+
+  async deleteSnapshot(snapshotId: string): Promise<void> {
+    const options = { timeoutMs: DELETE_SNAPSHOT_TIMEOUT_MS };
+    await translate(this.#calls.deleteSnapshot({ snapshotId }, options));
+  }
+
+  forkSandbox(request: ForkSandboxRequest): Promise<ForkSandboxResponse> {
+    return translate(this.#calls.forkSandbox(request, { timeoutMs: FORK_TIMEOUT_MS }));
+  }
+
+  listGenerations(sandboxId: string): Promise<ListGenerationsResponse> {
+    return translate(this.#calls.listGenerations({ sandboxId }, { timeoutMs: QUERY_TIMEOUT_MS }));
+  }
+
+  verifyGeneration(sandboxId: string, signal: AbortSignal): Promise<VerifyGenerationResponse> {
+    const options = { timeoutMs: VERIFY_TIMEOUT_MS, signal };
+    return translate(this.#calls.verifyGeneration({ sandboxId }, options));
   }
 
   exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResponse> {

@@ -1,5 +1,6 @@
 /** Carries out the actions of a plan. A row that has changed since it was read is left to the next pass. */
 import { toRunning } from '../app/create-sandbox.js';
+import { toPaused } from '../app/pause-sandbox.js';
 import type { SandboxRemover } from '../app/sandbox-remover.js';
 import type { Stores } from '../store/index.js';
 import type { SandboxChange } from '../store/sandbox.js';
@@ -20,9 +21,11 @@ export async function applyAction(
   const row = rows.sandboxes.find(({ id }) => id === action.id);
   if (!row) return;
   switch (action.kind) {
-    case 'mark-running': {
-      const booted = hostSandboxes.find(({ sandboxId }) => sandboxId === row.id);
-      if (booted) await stores.sandboxes.change(row, toRunning(booted));
+    case 'mark-running':
+    case 'mark-paused': {
+      const toChange = action.kind === 'mark-running' ? toRunning : toPaused;
+      const seen = hostSandboxes.find(({ sandboxId }) => sandboxId === row.id);
+      if (seen) await stores.sandboxes.change(row, toChange(seen));
       return;
     }
     case 'mark-lost':

@@ -23,6 +23,9 @@ export interface Observation {
 const STATES: Partial<Record<SandboxState, ObservedState>> = {
   [SandboxState.SANDBOX_STATE_STARTING]: 'STARTING',
   [SandboxState.SANDBOX_STATE_RUNNING]: 'RUNNING',
+  [SandboxState.SANDBOX_STATE_PAUSING]: 'PAUSING',
+  [SandboxState.SANDBOX_STATE_PAUSED]: 'PAUSED',
+  [SandboxState.SANDBOX_STATE_RESUMING]: 'RESUMING',
   [SandboxState.SANDBOX_STATE_STOPPING]: 'STOPPING',
   [SandboxState.SANDBOX_STATE_ENDED]: 'ENDED',
 };
@@ -43,8 +46,10 @@ export async function observe(
   return { hostSandboxes, complete, templates, rows };
 }
 
-export function toDesired({ id, state, generation, createdAt }: SandboxRecord): Desired {
-  return { id, state, generation, createdAtMs: createdAt.getTime() };
+export function toDesired(sandbox: SandboxRecord): Desired {
+  const { id, state, stateReason, generation, createdAt } = sandbox;
+  const diskFull = stateReason === 'DISK_FULL';
+  return { id, state, generation, createdAtMs: createdAt.getTime(), diskFull };
 }
 
 /** @throws Error for a state of a newer agent: what is not understood is not acted on. */
@@ -57,5 +62,6 @@ export function toObserved(sandbox: Sandbox): Observed {
     generation: sandbox.generation,
     endReason: reasonName(sandbox.endReason),
     createdAtMs: sandbox.createdAt ? fromTimestamp(sandbox.createdAt) : Date.now(),
+    diskFull: sandbox.diskFull,
   };
 }

@@ -18,9 +18,20 @@ const GRACE_MS = 60_000;
 const BOOT_TIMEOUT_MS = 600_000;
 const LONG_AGO_MS = NOW_MS - 10 * BOOT_TIMEOUT_MS;
 
-const STATES: SandboxState[] = ['STARTING', 'RUNNING', 'DELETING', 'LOST', 'FAILED', 'DELETED'];
-const OBSERVED_STATES: ObservedState[] = ['STARTING', 'RUNNING', 'STOPPING', 'ENDED'];
+const STATES: SandboxState[] = [
+  ...(['STARTING', 'RUNNING', 'PAUSING', 'PAUSED', 'RESUMING'] as const),
+  ...(['DELETING', 'LOST', 'FAILED', 'DELETED'] as const),
+];
+const OBSERVED_STATES: ObservedState[] = [
+  ...(['STARTING', 'RUNNING', 'PAUSING', 'PAUSED', 'RESUMING'] as const),
+  ...(['STOPPING', 'ENDED'] as const),
+];
 const IDS = Array.from({ length: 30 }, (_, index) => `sandbox${index}`);
+
+/** Actions that change nothing on the host. */
+const ROW_ONLY: Action['kind'][] = ['mark-running', 'mark-paused', 'mark-lost'];
+/** States of rows whose sandbox somebody may still want. */
+const ALIVE: SandboxState[] = ['STARTING', 'RUNNING', 'PAUSING', 'PAUSED', 'RESUMING'];
 
 describe('plan', () => {
   describe('of one sandbox', () => {
@@ -39,22 +50,51 @@ describe('plan', () => {
       ['RUNNING', 'absent', 'nothing', 'mark-lost'],
       ['RUNNING', 'STARTING', 'nothing', 'nothing'],
       ['RUNNING', 'RUNNING', 'nothing', 'nothing'],
+      ['RUNNING', 'PAUSING', 'nothing', 'nothing'],
+      ['RUNNING', 'PAUSED', 'mark-paused', 'mark-paused'],
+      ['RUNNING', 'RESUMING', 'nothing', 'nothing'],
       ['RUNNING', 'STOPPING', 'nothing', 'nothing'],
       ['RUNNING', 'ENDED', 'fail VMM_EXITED', 'fail VMM_EXITED'],
       ['RUNNING', 'timed out', 'expire', 'expire'],
+      ['STARTING', 'PAUSED', 'mark-paused', 'mark-paused'],
+      ['STARTING', 'RESUMING', 'nothing', 'nothing'],
+      ['PAUSING', 'absent', 'nothing', 'mark-lost'],
+      ['PAUSING', 'RUNNING', 'mark-running', 'mark-running'],
+      ['PAUSING', 'PAUSING', 'nothing', 'nothing'],
+      ['PAUSING', 'PAUSED', 'mark-paused', 'mark-paused'],
+      ['PAUSING', 'STOPPING', 'nothing', 'nothing'],
+      ['PAUSING', 'ENDED', 'fail VMM_EXITED', 'fail VMM_EXITED'],
+      ['PAUSING', 'timed out', 'expire', 'expire'],
+      ['PAUSED', 'absent', 'nothing', 'nothing'],
+      ['PAUSED', 'RUNNING', 'mark-running', 'mark-running'],
+      ['PAUSED', 'PAUSING', 'nothing', 'nothing'],
+      ['PAUSED', 'PAUSED', 'nothing', 'nothing'],
+      ['PAUSED', 'RESUMING', 'nothing', 'nothing'],
+      ['PAUSED', 'STOPPING', 'nothing', 'nothing'],
+      ['PAUSED', 'ENDED', 'fail VMM_EXITED', 'fail VMM_EXITED'],
+      ['RESUMING', 'absent', 'nothing', 'mark-lost'],
+      ['RESUMING', 'RUNNING', 'mark-running', 'mark-running'],
+      ['RESUMING', 'RESUMING', 'nothing', 'nothing'],
+      ['RESUMING', 'PAUSED', 'mark-paused', 'mark-paused'],
+      ['RESUMING', 'ENDED', 'fail VMM_EXITED', 'fail VMM_EXITED'],
       ['DELETING', 'absent', 'finish-delete', 'finish-delete'],
       ['DELETING', 'RUNNING', 'finish-delete', 'finish-delete'],
+      ['DELETING', 'PAUSED', 'finish-delete', 'finish-delete'],
       ['DELETING', 'ENDED', 'finish-delete', 'finish-delete'],
       ['LOST', 'absent', 'nothing', 'nothing'],
       ['LOST', 'RUNNING', 'mark-running', 'mark-running'],
+      ['LOST', 'PAUSED', 'mark-paused', 'mark-paused'],
       ['LOST', 'ENDED', 'fail VMM_EXITED', 'fail VMM_EXITED'],
       ['FAILED', 'absent', 'nothing', 'nothing'],
       ['FAILED', 'RUNNING', 'destroy leftover', 'destroy leftover'],
+      ['FAILED', 'PAUSED', 'destroy leftover', 'destroy leftover'],
       ['FAILED', 'ENDED', 'destroy leftover', 'destroy leftover'],
       ['DELETED', 'absent', 'nothing', 'nothing'],
       ['DELETED', 'RUNNING', 'destroy leftover', 'destroy leftover'],
+      ['DELETED', 'PAUSED', 'destroy leftover', 'destroy leftover'],
       ['DELETED', 'timed out', 'destroy leftover', 'destroy leftover'],
       ['no row', 'RUNNING', 'nothing', 'destroy orphan'],
+      ['no row', 'PAUSED', 'nothing', 'destroy orphan'],
       ['no row', 'ENDED', 'nothing', 'destroy orphan'],
     ];
     for (const [row, host, first, second] of cases) {
@@ -68,6 +108,40 @@ describe('plan', () => {
         expect([describeAll(one.actions), describeAll(two.actions)]).to.deep.equal([first, second]);
       });
     }
+
+    // What the host says may be of a time before the newest command.
+    for (const [row, host, second] of [
+      ['RUNNING', 'PAUSED', 'mark-paused'],
+      ['PAUSED', 'RUNNING', 'mark-running'],
+      ['PAUSING', 'RUNNING', 'mark-running'],
+      ['RESUMING', 'PAUSED', 'mark-paused'],
+    ] as const) {
+      it(`${row} and ${host} of an older generation on the host: nothing, then ${second}`, () => {
+        const state = given({
+          desired: [desired('sandbox', { state: row, generation: 2 })],
+          observed: [observed('sandbox', { state: host, generation: 1 })],
+        });
+        const one = plan(state);
+        const two = plan({ ...state, memory: one.memory });
+        expect([describeAll(one.actions), describeAll(two.actions)]).to.deep.equal([
+          ...['nothing', second],
+        ]);
+      });
+    }
+
+    it('notes that a guest stands still for want of disk, once, and that it goes on', () => {
+      for (const [row, host, action] of [
+        [false, true, 'mark-running'],
+        [true, true, 'nothing'],
+        [true, false, 'mark-running'],
+      ] as const) {
+        const state = given({
+          desired: [desired('sandbox', { diskFull: row })],
+          observed: [observed('sandbox', { diskFull: host })],
+        });
+        expect(describeAll(plan(state).actions)).to.equal(action);
+      }
+    });
 
     it('waits for a boot, and for a start that the host does not know yet', () => {
       const young = desired('sandbox', { state: 'STARTING', createdAtMs: NOW_MS - GRACE_MS + 1 });
@@ -115,14 +189,14 @@ describe('plan', () => {
       );
     });
 
-    it('never ends on the host what the database holds as running or starting, unless it ended or hangs', () => {
+    it('never ends on the host what the database holds as alive or paused, unless it ended or hangs', () => {
       fc.assert(
         fc.property(anyInput, (input) => {
           for (const action of plan(input).actions) {
-            if (action.kind === 'mark-running' || action.kind === 'mark-lost') continue;
+            if (ROW_ONLY.includes(action.kind)) continue;
             const row = input.desired?.find(({ id }) => id === action.id);
             const host = input.observed?.find(({ id }) => id === action.id);
-            if (row?.state !== 'RUNNING' && row?.state !== 'STARTING') continue;
+            if (!row || !ALIVE.includes(row.state)) continue;
             const isLate = NOW_MS - row.createdAtMs > BOOT_TIMEOUT_MS;
             const hangs = row.state === 'STARTING' && host?.state !== 'RUNNING' && isLate;
             expect(host === undefined || host.state === 'ENDED' || hangs).to.equal(true);
@@ -160,6 +234,30 @@ describe('plan', () => {
       );
     });
 
+    it('never calls a paused sandbox lost, however long it is absent', () => {
+      fc.assert(
+        fc.property(anyInput, (input) => {
+          for (const { id, kind } of plan(input).actions) {
+            if (kind !== 'mark-lost') continue;
+            const row = input.desired?.find((candidate) => candidate.id === id);
+            expect(row?.state).to.be.oneOf(['RUNNING', 'PAUSING', 'RESUMING']);
+          }
+        }),
+      );
+    });
+
+    it('calls paused only what it has seen paused, and running only what it has seen running', () => {
+      fc.assert(
+        fc.property(anyInput, (input) => {
+          for (const { id, kind } of plan(input).actions) {
+            const host = input.observed?.find((sandbox) => sandbox.id === id);
+            if (kind === 'mark-paused') expect(host?.state).to.equal('PAUSED');
+            if (kind === 'mark-running') expect(host?.state).to.equal('RUNNING');
+          }
+        }),
+      );
+    });
+
     it('calls nothing lost that it has seen, or missed only once', () => {
       fc.assert(
         fc.property(anyInput, (input) => {
@@ -179,9 +277,10 @@ describe('plan', () => {
           if (!input.complete) return;
           const living = input.desired?.filter(({ state }) => state !== 'DELETED') ?? [];
           for (const id of memory.keys()) {
-            const isRow = living.some((row) => row.id === id);
-            const isSeen = input.observed?.some((sandbox) => sandbox.id === id);
-            expect(isRow).to.not.equal(isSeen);
+            const row = living.find((candidate) => candidate.id === id);
+            const seen = input.observed?.find((sandbox) => sandbox.id === id);
+            const isOlder = row && seen && seen.generation < row.generation;
+            expect(isOlder || (row === undefined) !== (seen === undefined)).to.equal(true);
           }
         }),
       );
@@ -192,7 +291,7 @@ describe('plan', () => {
         fc.property(anyInput, (input) => {
           const nowMs = NOW_MS + 2 * BOOT_TIMEOUT_MS;
           let state: PlanInput = { ...input, complete: true, inFlight: new Set(), nowMs };
-          for (let pass = 0; pass <= IDS.length; pass += 1) {
+          for (let pass = 0; pass <= IDS.length + 1; pass += 1) {
             const { actions, memory } = plan(state);
             state = { ...carryOut(state, actions), memory };
           }
@@ -219,11 +318,12 @@ function given(fields: Partial<PlanInput>): PlanInput {
 }
 
 function desired(id: string, fields: Partial<Desired> = {}): Desired {
-  return { id, state: 'RUNNING', generation: 1, createdAtMs: LONG_AGO_MS, ...fields };
+  const base = { id, generation: 1, createdAtMs: LONG_AGO_MS, diskFull: false };
+  return { ...base, state: 'RUNNING', ...fields };
 }
 
 function observed(id: string, fields: Partial<Observed> = {}): Observed {
-  const base = { id, generation: 1, createdAtMs: LONG_AGO_MS };
+  const base = { id, generation: 1, createdAtMs: LONG_AGO_MS, diskFull: false };
   return { ...base, state: 'RUNNING', endReason: 'UNSPECIFIED', ...fields };
 }
 
@@ -246,14 +346,16 @@ function carryOut(input: PlanInput, actions: readonly Action[]): PlanInput {
   const host = new Map(input.observed?.map((sandbox) => [sandbox.id, sandbox]));
   const become = (id: string, state: SandboxState) => {
     const row = rows.get(id);
-    if (row) rows.set(id, { ...row, state });
+    const diskFull = state === 'RUNNING' && host.get(id)?.diskFull === true;
+    if (row) rows.set(id, { ...row, state, diskFull });
   };
   for (const { kind, id } of actions) {
     if (kind === 'mark-running') become(id, 'RUNNING');
+    if (kind === 'mark-paused') become(id, 'PAUSED');
     if (kind === 'mark-lost') become(id, 'LOST');
     if (kind === 'fail') become(id, 'FAILED');
     if (kind === 'expire' || kind === 'finish-delete') become(id, 'DELETED');
-    if (kind !== 'mark-running' && kind !== 'mark-lost') host.delete(id);
+    if (!ROW_ONLY.includes(kind)) host.delete(id);
   }
   return { ...input, desired: [...rows.values()], observed: [...host.values()] };
 }
@@ -266,8 +368,9 @@ const anyInput: fc.Arbitrary<PlanInput> = fc
       fc.record({
         id: fc.constantFrom(...IDS),
         state: fc.constantFrom(...STATES),
-        generation: fc.constant(1),
+        generation: fc.constantFrom(1, 2),
         createdAtMs: anyAge,
+        diskFull: fc.boolean(),
       }),
       { selector: ({ id }) => id },
     ),
@@ -275,7 +378,8 @@ const anyInput: fc.Arbitrary<PlanInput> = fc
       fc.record({
         id: fc.constantFrom(...IDS),
         state: fc.constantFrom(...OBSERVED_STATES),
-        generation: fc.constant(1),
+        generation: fc.constantFrom(1, 2),
+        diskFull: fc.boolean(),
         endReason: fc.constantFrom<Observed['endReason'][]>(
           'UNSPECIFIED',
           'VMM_EXITED',

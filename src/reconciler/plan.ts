@@ -9,6 +9,11 @@
  *   - what the database does not know (an orphan) must be seen by two passes
  *     and be old enough, only a few go in one pass, and none when no sandbox
  *     was ever placed on this host: then one of the two may be the wrong one.
+ *
+ * The host is asked before the rows are read, so it may speak of a time before
+ * the newest command. Where it knows an older generation than the row, two
+ * passes must agree that running and paused differ. A paused sandbox holds
+ * nothing of the host but its snapshot: that it is absent says nothing.
  */
 import type { Reason } from '../../lib/errors/index.js';
 import type { SandboxState } from '../store/sandbox.js';
@@ -24,9 +29,18 @@ export interface Desired {
   state: SandboxState;
   generation: number;
   createdAtMs: number;
+  /** Whether the row says that the guest waits for room on the host's disk. */
+  diskFull: boolean;
 }
 
-export type ObservedState = 'STARTING' | 'RUNNING' | 'STOPPING' | 'ENDED';
+export type ObservedState =
+  | 'STARTING'
+  | 'RUNNING'
+  | 'PAUSING'
+  | 'PAUSED'
+  | 'RESUMING'
+  | 'STOPPING'
+  | 'ENDED';
 
 export interface Observed {
   id: string;
@@ -35,9 +49,11 @@ export interface Observed {
   /** Why it ended. */
   endReason: Reason;
   createdAtMs: number;
+  /** Whether the guest waits for room on the host's disk. */
+  diskFull: boolean;
 }
 
-/** Consecutive passes that saw the same thing missing, or the same orphan. */
+/** Consecutive passes that saw the same thing missing, in another state, or the same orphan. */
 export type Memory = ReadonlyMap<string, number>;
 
 export interface PlanInput {
@@ -60,8 +76,10 @@ export interface PlanInput {
 }
 
 export type Action =
-  /** It runs: the row says so from now on. */
+  /** It runs, or stands still for want of disk, or not any more: the row says so from now on. */
   | { kind: 'mark-running'; id: string }
+  /** It is paused: the row says so from now on, and why. */
+  | { kind: 'mark-paused'; id: string }
   | { kind: 'mark-lost'; id: string }
   /** The row fails, then the host forgets the sandbox. */
   | { kind: 'fail'; id: string; reason: Reason }
@@ -109,14 +127,20 @@ function planRow(
   if (row.state === 'DELETING') return { kind: 'finish-delete', id: row.id };
   if (!observed) return planMissing(row, input, next);
   if (row.state === 'DELETED' || row.state === 'FAILED') return destroyLeftover(observed);
-  if (observed.state === 'ENDED') return planEnded(row, observed);
-  if (observed.state === 'RUNNING' && row.state !== 'RUNNING') {
-    return { kind: 'mark-running', id: row.id };
+  switch (observed.state) {
+    case 'ENDED':
+      return planEnded(row, observed);
+    case 'RUNNING':
+      return planRunning(row, observed, input, next);
+    case 'PAUSED':
+      if (row.state === 'PAUSED' || isInDoubt(row, observed, input, next)) return undefined;
+      return { kind: 'mark-paused', id: row.id };
+    case 'STARTING':
+    case 'STOPPING':
+      return planLate(row, input);
+    default:
+      return undefined;
   }
-  const isLate = input.nowMs - row.createdAtMs > input.bootTimeoutMs;
-  if (row.state === 'STARTING' && isLate)
-    return { kind: 'fail', id: row.id, reason: 'BOOT_TIMEOUT' };
-  return undefined;
 }
 
 /** The host does not have it. */
@@ -125,12 +149,45 @@ function planMissing(
   input: PlanInput,
   next: Map<string, number>,
 ): Action | undefined {
-  if (row.state !== 'RUNNING' && row.state !== 'STARTING') return undefined;
-  const passes = countPass(row.id, input, next);
+  const { id, state } = row;
+  if (state === 'PAUSED' || state === 'LOST' || state === 'FAILED' || state === 'DELETED') {
+    return undefined;
+  }
+  const passes = countPass(id, input, next);
   if (passes < PASSES_TO_BELIEVE) return undefined;
-  if (row.state === 'RUNNING') return { kind: 'mark-lost', id: row.id };
+  if (state !== 'STARTING') return { kind: 'mark-lost', id };
   const isOld = input.nowMs - row.createdAtMs >= input.graceMs;
-  return isOld ? { kind: 'fail', id: row.id, reason: 'SANDBOX_LOST' } : undefined;
+  return isOld ? { kind: 'fail', id, reason: 'SANDBOX_LOST' } : undefined;
+}
+
+function planRunning(
+  row: Desired,
+  observed: Observed,
+  input: PlanInput,
+  next: Map<string, number>,
+): Action | undefined {
+  if (row.state === 'RUNNING' && row.diskFull === observed.diskFull) return undefined;
+  const wasPaused = row.state === 'PAUSING' || row.state === 'PAUSED' || row.state === 'RESUMING';
+  if (wasPaused && isInDoubt(row, observed, input, next)) return undefined;
+  return { kind: 'mark-running', id: row.id };
+}
+
+/** Whether the host may speak of a time before the newest command. */
+function isInDoubt(
+  row: Desired,
+  observed: Observed,
+  input: PlanInput,
+  next: Map<string, number>,
+): boolean {
+  if (observed.generation >= row.generation) return false;
+  return countPass(row.id, input, next) < PASSES_TO_BELIEVE;
+}
+
+/** A boot that takes longer than anybody waits for it. */
+function planLate(row: Desired, input: PlanInput): Action | undefined {
+  const isLate = input.nowMs - row.createdAtMs > input.bootTimeoutMs;
+  if (row.state !== 'STARTING' || !isLate) return undefined;
+  return { kind: 'fail', id: row.id, reason: 'BOOT_TIMEOUT' };
 }
 
 function planEnded(row: Desired, { endReason }: Observed): Action {

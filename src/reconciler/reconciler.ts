@@ -9,17 +9,19 @@ import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
 import type { Log } from '../../lib/log/log.js';
 import type { InFlight } from '../app/in-flight.js';
 import type { SandboxRemover } from '../app/sandbox-remover.js';
+import type { SnapshotRemover } from '../app/snapshot-remover.js';
 import { CREATE_TIMEOUT_MS, type HostAgent } from '../hosts/host-agent.js';
 import type { Stores } from '../store/index.js';
 import { applyAction } from './apply.js';
 import { type Observation, observe, toDesired, toObserved } from './observe.js';
 import { type Action, type Memory, plan } from './plan.js';
+import { finishSnapshots } from './snapshots.js';
 
 /** Pause between two passes, however many nudges there are. */
 export const PASS_PAUSE_MS = 250;
 /** Actions that are carried out at the same time. */
 export const ACTIONS_AT_ONCE_MAX = 8;
-/** Age at which the row of a deleted sandbox is purged. */
+/** Age at which the row of a deleted sandbox or snapshot is purged. */
 export const DELETED_ROW_AGE_SEC = 7 * 24 * 3600;
 /** Beyond the longest create that anybody may still wait for. */
 const BOOT_TIMEOUT_MS = CREATE_TIMEOUT_MS + 60_000;
@@ -28,6 +30,7 @@ export interface ReconcilerOptions {
   stores: Stores;
   host: HostAgent;
   remover: SandboxRemover;
+  snapshotRemover: SnapshotRemover;
   inFlight: InFlight;
   log: Log;
   intervalMs: number;
@@ -140,7 +143,9 @@ export class Reconciler {
     });
     this.#memory = memory;
     const actionsFailed = await this.#apply(observation, actions);
+    if (complete) await finishSnapshots(this.#options, facts.hostId);
     await stores.hostSandboxes.purgeDeleted(DELETED_ROW_AGE_SEC);
+    await stores.snapshots.purgeDeleted(DELETED_ROW_AGE_SEC);
     const outcome = complete ? 'done' : 'host-incomplete';
     return { outcome, actions: actions.length, actionsFailed, orphansHeldBack };
   }

@@ -11,14 +11,17 @@ const RETRY_AFTER_SEC = 10;
 export interface Placement {
   template: string;
   memoryMb: number;
+  /** The only host that has it, when the template is a snapshot. */
+  snapshotHostId?: string | undefined;
 }
 
 /**
  * @returns the id of the host.
- * @throws TEMPLATE_NOT_FOUND, HOST_EXHAUSTED
+ * @throws TEMPLATE_NOT_FOUND, HOST_EXHAUSTED, HOST_UNAVAILABLE when the snapshot's host is another one.
  */
-export function place({ template, memoryMb }: Placement, host: Host): string {
-  if (!host.templates.includes(template)) throw templateNotFound(template);
+export function place({ template, memoryMb, snapshotHostId }: Placement, host: Host): string {
+  if (snapshotHostId !== undefined) requireHost(snapshotHostId, host);
+  else if (!host.templates.includes(template)) throw templateNotFound(template);
   const freeMb = Math.max(0, host.memoryMbTotal - host.memoryMbUsed);
   if (memoryMb > freeMb) throw hostExhausted(freeMb, memoryMb <= host.memoryMbTotal);
   return host.hostId;
@@ -28,6 +31,16 @@ export function templateNotFound(template: string): WrennError {
   return new WrennError(Code.NOT_FOUND, 'TEMPLATE_NOT_FOUND', 'there is no template of this name', {
     metadata: { template },
   });
+}
+
+function requireHost(hostId: string, host: Host): void {
+  if (host.hostId === hostId) return;
+  throw new WrennError(
+    Code.UNAVAILABLE,
+    'HOST_UNAVAILABLE',
+    'the host that has the snapshot does not answer; try again in a moment',
+    { metadata: { host_id: hostId }, retryAfterSec: RETRY_AFTER_SEC },
+  );
 }
 
 /** @param fits whether it would fit on an empty host: only then it is worth another try. */

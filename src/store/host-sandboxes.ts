@@ -28,7 +28,10 @@ export class HostSandboxStore {
   async read(hostId: string, observedIds: readonly string[]): Promise<HostSandboxes> {
     return this.#database.query(async (knex) => {
       const rows: SandboxRow[] = await selectSandboxes(knex)
-        .where((living) => void living.where({ host_id: hostId }).whereNot({ state: 'DELETED' }))
+        .where(
+          (living) =>
+            void living.where('sandboxes.host_id', hostId).whereNot('sandboxes.state', 'DELETED'),
+        )
         .orWhereRaw('sandboxes.id = any(?)', [[...observedIds]]);
       const own = rows.filter((row) => row.host_id === hostId);
       const others = rows.filter((row) => row.host_id !== hostId);

@@ -6,6 +6,7 @@ import { ApiKeyStore } from './api-key.js';
 import type { Database } from './database.js';
 import { HostSandboxStore } from './host-sandboxes.js';
 import { SandboxStore } from './sandbox.js';
+import { SnapshotStore } from './snapshot.js';
 import { TemplateStore } from './template.js';
 import { UserStore } from './user.js';
 
@@ -15,6 +16,7 @@ export interface Stores {
   templates: TemplateStore;
   sandboxes: SandboxStore;
   hostSandboxes: HostSandboxStore;
+  snapshots: SnapshotStore;
 }
 
 export function createStores(database: Database): Stores {
@@ -24,5 +26,6 @@ export function createStores(database: Database): Stores {
     templates: new TemplateStore(database),
     sandboxes: new SandboxStore(database),
     hostSandboxes: new HostSandboxStore(database),
+    snapshots: new SnapshotStore(database),
   };
 }

@@ -1,10 +1,11 @@
 /** A row of `sandboxes` with the name of its template. */
 import type { Reason } from '../../lib/errors/index.js';
-import type { SandboxRecord, SandboxState } from './sandbox.js';
+import type { SandboxRecord, SandboxState, TimeoutAction } from './sandbox.js';
 
 export interface SandboxRow {
   id: string;
   team_id: string;
+  template_id: string;
   template: string;
   host_id: string;
   state: string;
@@ -14,6 +15,7 @@ export interface SandboxRow {
   vcpus: number;
   memory_mb: number;
   timeout_sec: number;
+  on_timeout: string;
   metadata: Record<string, string>;
   guest_ip: string;
   host_ip: string;
@@ -21,12 +23,14 @@ export interface SandboxRow {
   state_at: Date;
   started_at: Date | null;
   last_active_at: Date;
+  paused_at: Date | null;
 }
 
 export function toSandboxRecord(row: SandboxRow): SandboxRecord {
   return {
     id: row.id,
     teamId: row.team_id,
+    templateId: row.template_id,
     template: row.template,
     hostId: row.host_id,
     state: row.state as SandboxState,
@@ -36,6 +40,7 @@ export function toSandboxRecord(row: SandboxRow): SandboxRecord {
     vcpus: row.vcpus,
     memoryMb: row.memory_mb,
     timeoutSec: row.timeout_sec,
+    onTimeout: row.on_timeout as TimeoutAction,
     metadata: row.metadata,
     guestIp: row.guest_ip,
     hostIp: row.host_ip,
@@ -43,5 +48,6 @@ export function toSandboxRecord(row: SandboxRow): SandboxRecord {
     stateAt: row.state_at,
     startedAt: row.started_at ?? undefined,
     lastActiveAt: row.last_active_at,
+    pausedAt: row.paused_at ?? undefined,
   };
 }

@@ -2,12 +2,18 @@
  * Sandboxes. A change of state is conditional on the version that was read;
  * who loses the race gets undefined and decides anew.
  *
- *     STARTING ─▶ RUNNING ─▶ DELETING ─▶ DELETED
- *         └─▶ FAILED ◀──┤        ▲
- *                       └▶ LOST ─┘   (FAILED and LOST stay until deleted)
+ *                 ┌─▶ PAUSING ──▶ PAUSED ─┐   (back to RUNNING when a pause failed,
+ *     STARTING ─▶ RUNNING ◀─ RESUMING ◀───┘    to PAUSED when a resume did)
+ *         │        │ └─▶ LOST                 (FAILED and LOST stay until deleted)
+ *         └────────┴───▶ FAILED
+ *
+ *     any ─▶ DELETING ─▶ DELETED
  *
  * DELETED is final and hidden from everybody; such a row is kept for a while,
  * so that what a host still has of it is known to be nobody's.
+ *
+ * The generation fences commands to the host: it grows when a row enters
+ * PAUSING, RESUMING or DELETING, and goes with the command.
  */
 import type { Knex } from 'knex';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
@@ -15,15 +21,30 @@ import type { Database, Queryable } from './database.js';
 import { type Page, type PageRequest, readPage } from './page.js';
 import { type SandboxRow, toSandboxRecord } from './sandbox-row.js';
 import { lockTeam } from './team.js';
+import { keepTemplate } from './template.js';
 
 /** Pause between two updates of `last_active_at`. */
 export const ACTIVITY_RESOLUTION_SEC = 10;
 
-export type SandboxState = 'STARTING' | 'RUNNING' | 'DELETING' | 'LOST' | 'FAILED' | 'DELETED';
+export type SandboxState =
+  | 'STARTING'
+  | 'RUNNING'
+  | 'PAUSING'
+  | 'PAUSED'
+  | 'RESUMING'
+  | 'DELETING'
+  | 'LOST'
+  | 'FAILED'
+  | 'DELETED';
+
+/** What happens when the inactivity timeout passes. */
+export type TimeoutAction = 'delete' | 'pause';
 
 export interface SandboxRecord {
   id: string;
   teamId: string;
+  templateId: string;
+  /** Name of the template. */
   template: string;
   hostId: string;
   state: SandboxState;
@@ -33,6 +54,7 @@ export interface SandboxRecord {
   vcpus: number;
   memoryMb: number;
   timeoutSec: number;
+  onTimeout: TimeoutAction;
   metadata: Record<string, string>;
   guestIp: string;
   hostIp: string;
@@ -41,6 +63,8 @@ export interface SandboxRecord {
   stateAt: Date;
   startedAt: Date | undefined;
   lastActiveAt: Date;
+  /** When it was last paused. */
+  pausedAt: Date | undefined;
 }
 
 export interface NewSandbox {
@@ -51,13 +75,23 @@ export interface NewSandbox {
   vcpus: number;
   memoryMb: number;
   timeoutSec: number;
+  onTimeout: TimeoutAction;
   metadata: Record<string, string>;
 }
 
 /** What becomes of a sandbox. */
 export type SandboxChange =
-  | { state: 'RUNNING'; guestIp: string; hostIp: string; startedAt: Date }
-  | { state: 'DELETING' }
+  | {
+      state: 'RUNNING';
+      guestIp: string;
+      hostIp: string;
+      /** Noted when none is yet. */
+      startedAt: Date;
+      /** DISK_FULL while the guest waits for room on the host's disk. */
+      stateReason?: Reason | undefined;
+    }
+  | { state: 'PAUSING' | 'RESUMING' | 'DELETING' }
+  | { state: 'PAUSED'; pausedAt: Date; stateReason?: Reason | undefined }
   | { state: 'LOST' | 'FAILED' | 'DELETED'; stateReason?: Reason | undefined };
 
 export class SandboxStore {
@@ -68,33 +102,27 @@ export class SandboxStore {
   }
 
   /**
-   * Adds a sandbox in state STARTING.
+   * Adds sandboxes of one team and template in state STARTING: all or none.
    * @param limit sandboxes that the team may have, whatever their state.
    * @throws SANDBOX_LIMIT
+   * @throws TEMPLATE_NOT_FOUND when the template has been deleted meanwhile; once the rows are
+   * there it cannot be.
    */
-  async create(sandbox: NewSandbox, limit: number): Promise<SandboxRecord> {
+  async create(sandboxes: readonly NewSandbox[], limit: number): Promise<SandboxRecord[]> {
+    const [first] = sandboxes;
+    if (!first) return [];
     return this.#database.transaction(async (transaction) => {
-      await lockTeam(transaction, sandbox.teamId);
+      await lockTeam(transaction, first.teamId);
       const [found] = await transaction('sandboxes')
-        .where({ team_id: sandbox.teamId })
+        .where({ team_id: first.teamId })
         .whereNot({ state: 'DELETED' })
         .count('* as count');
-      if (Number(found?.count) >= limit) throw sandboxLimit(limit);
-      const inserted = transaction('sandboxes')
-        .insert({
-          id: sandbox.id,
-          team_id: sandbox.teamId,
-          template_id: sandbox.templateId,
-          host_id: sandbox.hostId,
-          state: 'STARTING',
-          vcpus: sandbox.vcpus,
-          memory_mb: sandbox.memoryMb,
-          timeout_sec: sandbox.timeoutSec,
-          metadata: JSON.stringify(sandbox.metadata),
-        })
-        .returning('*');
-      const [row] = await withTemplate(transaction, inserted);
-      return toSandboxRecord(row as SandboxRow);
+      if (Number(found?.count) + sandboxes.length > limit) throw sandboxLimit(limit);
+      await keepTemplate(transaction, first.templateId);
+      const inserted = transaction('sandboxes').insert(sandboxes.map(toNewRow)).returning('*');
+      const rows: SandboxRow[] = await withTemplate(transaction, inserted);
+      const records = new Map(rows.map((row) => [row.id, toSandboxRecord(row)]));
+      return sandboxes.map(({ id }) => records.get(id) as SandboxRecord);
     });
   }
 
@@ -127,6 +155,29 @@ export class SandboxStore {
           ...toColumns(change, knex),
           version: version + 1,
           state_at: knex.fn.now(3),
+        })
+        .returning('*');
+      return withTemplate(knex, changed);
+    });
+    return row && toSandboxRecord(row);
+  }
+
+  /**
+   * Changes the inactivity timeout, and counts as activity. It is no change of state.
+   * @returns the new record, or undefined when the sandbox is gone or going.
+   */
+  async setTimeout(
+    { id, teamId }: { id: string; teamId: string },
+    { timeoutSec, onTimeout }: { timeoutSec: number; onTimeout: TimeoutAction },
+  ): Promise<SandboxRecord | undefined> {
+    const [row] = await this.#database.query((knex) => {
+      const changed = knex('sandboxes')
+        .where({ id, team_id: teamId })
+        .whereNotIn('state', ['DELETING', 'DELETED'])
+        .update({
+          timeout_sec: timeoutSec,
+          on_timeout: onTimeout,
+          last_active_at: knex.fn.now(3),
         })
         .returning('*');
       return withTemplate(knex, changed);
@@ -167,19 +218,46 @@ function visible(knex: Queryable, teamId: string) {
     .whereNot('sandboxes.state', 'DELETED');
 }
 
+function toNewRow(sandbox: NewSandbox) {
+  return {
+    id: sandbox.id,
+    team_id: sandbox.teamId,
+    template_id: sandbox.templateId,
+    host_id: sandbox.hostId,
+    state: 'STARTING',
+    vcpus: sandbox.vcpus,
+    memory_mb: sandbox.memoryMb,
+    timeout_sec: sandbox.timeoutSec,
+    on_timeout: sandbox.onTimeout,
+    metadata: JSON.stringify(sandbox.metadata),
+  };
+}
+
+/** `state` in an expression means the one before the change. */
 function toColumns(change: SandboxChange, knex: Queryable): Record<string, unknown> {
   switch (change.state) {
     case 'RUNNING':
       return {
         state: change.state,
-        state_reason: null,
+        state_reason: change.stateReason ?? null,
         guest_ip: change.guestIp,
         host_ip: change.hostIp,
-        started_at: change.startedAt,
-        last_active_at: knex.fn.now(3),
+        started_at: knex.raw('coalesce(started_at, ?)', [change.startedAt]),
+        last_active_at: knex.raw(`case state when 'RUNNING' then last_active_at else now() end`),
       };
+    case 'PAUSED':
+      return {
+        ...{ state: change.state, state_reason: change.stateReason ?? null },
+        ...{ paused_at: change.pausedAt, guest_ip: '', host_ip: '' },
+      };
+    case 'PAUSING':
+    case 'RESUMING':
     case 'DELETING':
-      return { state: change.state, state_reason: null };
+      return {
+        state: change.state,
+        state_reason: null,
+        generation: knex.raw('generation + 1'),
+      };
     default:
       return { state: change.state, state_reason: change.stateReason ?? null };
   }

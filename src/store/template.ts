@@ -1,10 +1,25 @@
-/** Templates: names that sandboxes start from, of one team or of all. */
+/**
+ * Templates: names that sandboxes start from. Those of the platform are there
+ * for all teams; a team's own are its snapshots (snapshot.ts).
+ */
+import { Code, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
-import type { Database } from './database.js';
+import type { Database, Queryable } from './database.js';
 
 export interface TemplateRecord {
   id: string;
   name: string;
+  /** What a snapshot has baked in; undefined for a template of the platform. */
+  snapshot: { hostId: string; vcpus: number; memoryMb: number } | undefined;
+}
+
+interface TemplateRow {
+  id: string;
+  name: string;
+  type: string;
+  host_id: string | null;
+  vcpus: number;
+  memory_mb: number;
 }
 
 export class TemplateStore {
@@ -14,15 +29,16 @@ export class TemplateStore {
     this.#database = database;
   }
 
-  /** Finds a template that the team may use; its own goes before one of all teams. */
+  /** Finds a template that the team may use; its own goes before one of the platform. */
   async find(teamId: string, name: string): Promise<TemplateRecord | undefined> {
-    return this.#database.query((knex) =>
+    const row = await this.#database.query((knex) =>
       knex('templates')
-        .where({ name })
+        .where({ name, state: 'READY' })
         .andWhere((either) => void either.where({ team_id: teamId }).orWhereNull('team_id'))
         .orderByRaw('team_id nulls last')
-        .first<TemplateRecord | undefined>('id', 'name'),
+        .first<TemplateRow | undefined>('*'),
     );
+    return row && toTemplateRecord(row);
   }
 
   /** Makes templates of all teams out of names that a host offers. */
@@ -35,4 +51,25 @@ export class TemplateStore {
         .ignore(),
     );
   }
+}
+
+/**
+ * Makes deletes of a template wait until this transaction ends.
+ * @throws TEMPLATE_NOT_FOUND when it is gone or going.
+ */
+export async function keepTemplate(transaction: Queryable, id: string): Promise<void> {
+  const found = await transaction('templates').where({ id, state: 'READY' }).forShare().first('id');
+  if (!found) {
+    throw new WrennError(
+      Code.NOT_FOUND,
+      'TEMPLATE_NOT_FOUND',
+      'the template has been deleted meanwhile',
+    );
+  }
+}
+
+function toTemplateRecord(row: TemplateRow): TemplateRecord {
+  const { id, name, type, host_id: hostId, vcpus, memory_mb: memoryMb } = row;
+  const isSnapshot = type === 'snapshot' && hostId !== null;
+  return { id, name, snapshot: isSnapshot ? { hostId, vcpus, memoryMb } : undefined };
 }
