@@ -20,6 +20,7 @@ export interface AgentConfig {
   networkCidr: string | undefined;
   networkPoolSize: number;
   memoryMbMax: number;
+  warmTemplatesMax: number;
   fakeBootMs: number;
   logLevel: LogLevel;
 }
@@ -41,6 +42,7 @@ export function readConfig(values: NodeJS.ProcessEnv = process.env): AgentConfig
       min: 128,
       max: 64 * 1024 * 1024,
     }),
+    warmTemplatesMax: environment.integer('WRENN_WARM_TEMPLATES_MAX', 16, { min: 0, max: 1000 }),
     fakeBootMs: environment.integer('WRENN_FAKE_BOOT_MS', 5, { min: 0, max: 600_000 }),
     logLevel: environment.choice('WRENN_LOG_LEVEL', LOG_LEVELS, 'info'),
   };

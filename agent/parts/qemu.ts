@@ -4,7 +4,7 @@ import type { Log } from '../../lib/log/log.js';
 import type { AgentConfig } from '../config.js';
 import { requireHost } from '../doctor/require-host.js';
 import { type Instance, saveInstance } from '../instance.js';
-import { createMemoryProvider } from '../memory/memory-provider.js';
+import { createMemoryProvider } from '../memory/lazy-provider.js';
 import { createNetwork } from '../network/host-network.js';
 import type { Network } from '../network/network.js';
 import { createQcow2Provider } from '../rootfs/qcow2.js';
@@ -30,7 +30,7 @@ export async function qemuParts(
     driver,
     network,
     rootfs: createQcow2Provider({ folder: disksFolder(config.stateDirectory), log }),
-    memory: createMemoryProvider({ log }),
+    memory: createMemoryProvider(),
     templates: catalogOf(manifest),
   };
 }

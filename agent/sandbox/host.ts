@@ -15,6 +15,8 @@ export interface HostLimits {
   bootsAtOnceMax: number;
   /** Time from the start of a boot or a restore to a guest daemon that answers. */
   bootTimeoutMs: number;
+  /** Warm templates that are kept; beyond it those go that were not used for longest. 0: none are made. */
+  warmTemplatesMax: number;
 }
 
 export interface Host {

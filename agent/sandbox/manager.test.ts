@@ -128,7 +128,7 @@ describe('SandboxManager', () => {
     await fake.parts.driver.killVmm(sandbox.entry.runDirectory);
     await eventually(() => expect(sandbox.entry.phase).to.equal('ended'));
     await fake.restart();
-    expect(fake.manager.list().map(({ endReason }) => endReason)).to.deep.equal(['VMM_EXITED']);
+    expect(fake.live().map(({ endReason }) => endReason)).to.deep.equal(['VMM_EXITED']);
     await fake.manager.destroy('sandbox1', 1);
     await fake.restart();
     expect(fake.manager.list()).to.deep.equal([]);
@@ -140,14 +140,11 @@ describe('SandboxManager', () => {
     const long = fake.manager.withGuest('sandbox2', (guest) =>
       guest.exec(command('sleep', '3'), signal),
     );
-    const phases = () =>
-      Object.fromEntries(fake.manager.list().map(({ id, entry }) => [id, entry.phase]));
+    const phases = () => Object.fromEntries(fake.live().map(({ id, entry }) => [id, entry.phase]));
     await eventually(() =>
       expect(phases()).to.deep.equal({ sandbox1: 'ended', sandbox2: 'running' }),
     );
-    expect(fake.manager.list().find(({ id }) => id === 'sandbox1')?.endReason).to.equal(
-      'SANDBOX_TIMEOUT',
-    );
+    expect(fake.live().find(({ id }) => id === 'sandbox1')?.endReason).to.equal('SANDBOX_TIMEOUT');
     expect((await long).exitCode).to.equal(0);
   });
 
@@ -155,7 +152,7 @@ describe('SandboxManager', () => {
     await fake.manager.create(createOptions({ timeoutSec: 1 }), signal);
     await fake.manager.create(createOptions({ sandboxId: 'sandbox2', timeoutSec: 2 }), signal);
     fake.faults.delayNext('driver.destroy', 8000);
-    const freed = () => fake.manager.list().find(({ id }) => id === 'sandbox2')?.entry;
+    const freed = () => fake.live().find(({ id }) => id === 'sandbox2')?.entry;
     await eventually(() => expect(freed()).not.to.have.property('slot'), { timeoutMs: 6000 });
     expect(freed()?.phase).to.equal('ended');
   });

@@ -98,6 +98,11 @@ export class SandboxManager {
     return this.#recoveryComplete;
   }
 
+  /** Resolves when nothing is being removed that nobody needs. */
+  settled(): Promise<void> {
+    return this.#registry.collected();
+  }
+
   /** Counts every change of what `list` returns. */
   get changes() {
     return this.#registry.changes;

@@ -24,10 +24,10 @@ export function findPaused(
 }
 
 /** All sandboxes that hold nothing but their snapshot. */
-export function listPaused({ host, get }: Pick<SandboxRegistry, 'host' | 'get'>): PausedSandbox[] {
-  return host.snapshots
+export function listPaused(registry: SandboxRegistry): PausedSandbox[] {
+  return registry.host.snapshots
     .refs('sandbox')
-    .filter(({ name, phase }) => phase !== 'running' && !get(name))
+    .filter(({ name, phase }) => phase !== 'running' && !registry.get(name))
     .map(toPausedSandbox);
 }
 

@@ -13,8 +13,6 @@ import type { SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
 import { StepTimes } from './step-times.js';
 
-/** Warm templates that a host keeps; beyond it those go that were not used for longest. */
-export const WARM_TEMPLATES_MAX = 16;
 /** Hexadecimal digits of a key: 128 bits. */
 const KEY_LENGTH = 32;
 
@@ -41,6 +39,7 @@ export class WarmTemplates {
    */
   async generationFor(shape: WarmShape, signal: AbortSignal): Promise<string | undefined> {
     const { host } = this.#registry;
+    if (host.limits.warmTemplatesMax === 0) return undefined;
     const key = await this.#key(shape);
     this.#usedAt.set(key, performance.now());
     const ref = host.snapshots.ref('warm', key);
@@ -145,7 +144,7 @@ export class WarmTemplates {
     const oldestFirst = host.snapshots
       .refs('warm')
       .sort((a, b) => usedAt(a.name) - usedAt(b.name) || a.updatedAtMs - b.updatedAtMs);
-    for (const { name } of oldestFirst.slice(0, -WARM_TEMPLATES_MAX)) {
+    for (const { name } of oldestFirst.slice(0, -host.limits.warmTemplatesMax)) {
       await host.snapshots.removeRef('warm', name);
     }
     this.#registry.collectGarbage();

@@ -51,7 +51,7 @@ describe('CreateSandbox when a step fails', () => {
         fake.faults.failNext(undo);
         await fake.manager.create(createOptions(), signal).catch(() => undefined);
         // Either all is free already, or the host says that it is still stopping.
-        const phases = fake.manager.list().map(({ entry }) => entry.phase);
+        const phases = fake.live().map(({ entry }) => entry.phase);
         expect(phases).to.satisfy((told: string[]) => told.every((phase) => phase === 'stopping'));
         if (phases.length === 0) expect(await fake.held()).to.deep.equal(NOTHING_HELD);
         await fake.manager.destroy('sandbox1', 1);
@@ -92,7 +92,7 @@ describe('DestroySandbox when a step fails', () => {
       fake.faults.failNext(step);
       const failed = await fake.manager.destroy('sandbox1', 1).catch((error: unknown) => error);
       expect(failed).to.be.instanceOf(Error);
-      expect(fake.manager.list().map(({ entry }) => entry.phase)).to.deep.equal(['stopping']);
+      expect(fake.live().map(({ entry }) => entry.phase)).to.deep.equal(['stopping']);
 
       await fake.manager.destroy('sandbox1', 1);
       expect(await fake.held()).to.deep.equal(NOTHING_HELD);
@@ -170,7 +170,7 @@ describe('the agent restarted when a step of recovery fails', () => {
     await fake.manager.create(createOptions(), signal);
     fake.host.driver.recover = () => Promise.reject(new Error('not readable'));
     await fake.restart();
-    expect(fake.manager.list().map(({ endReason }) => endReason)).to.deep.equal(['SANDBOX_LOST']);
+    expect(fake.live().map(({ endReason }) => endReason)).to.deep.equal(['SANDBOX_LOST']);
     expect(await fake.held()).to.deep.equal({ ...NOTHING_HELD, entries: ['sandbox1'] });
   });
 

@@ -7,12 +7,25 @@ import { join } from 'node:path';
 import { Ledger } from '../../agent/ledger/ledger.js';
 import { type FakeParts, fakeParts } from '../../agent/parts/fake.js';
 import type { Host, HostLimits } from '../../agent/sandbox/host.js';
-import { type CreateSandboxOptions, SandboxManager } from '../../agent/sandbox/manager.js';
+import {
+  type CreateSandboxOptions,
+  type ListedSandbox,
+  SandboxManager,
+} from '../../agent/sandbox/manager.js';
+import type { Sandbox } from '../../agent/sandbox/sandbox.js';
+import type { PausedSandbox } from '../../agent/sandbox/sandbox-ref.js';
+import { openSnapshotStore } from '../../agent/snapshot/open-store.js';
+import { snapshotsFolder } from '../../agent/state-folders.js';
 import { FaultPlan } from '../../lib/faults/fault-plan.js';
 import { silentLog } from '../../lib/log/log.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
-const LIMITS: HostLimits = { memoryMbMax: 1_000_000, bootsAtOnceMax: 1000, bootTimeoutMs: 5000 };
+const LIMITS: HostLimits = {
+  memoryMbMax: 1_000_000,
+  bootsAtOnceMax: 1000,
+  bootTimeoutMs: 5000,
+  warmTemplatesMax: 0,
+};
 
 export class FakeHost implements AsyncDisposable {
   readonly faults: FaultPlan;
@@ -34,19 +47,24 @@ export class FakeHost implements AsyncDisposable {
     this.manager = new SandboxManager(host);
   }
 
+  /** Without warm templates, unless the limits ask for some. */
   static async open(limits: Partial<HostLimits> = {}): Promise<FakeHost> {
     const directory = await temporaryDirectory();
     const faults = new FaultPlan();
-    const parts = fakeParts({ fakeBootMs: 1, faults });
     const runDirectory = join(directory.path, 'run');
     const stateDirectory = join(directory.path, 'state');
     await mkdir(runDirectory);
     await mkdir(stateDirectory);
-    const ledger = await Ledger.open(join(directory.path, 'ledger'));
+    const snapshots = await openSnapshotStore(snapshotsFolder(stateDirectory), {
+      log: silentLog,
+      faults,
+    });
+    const parts = fakeParts({ fakeBootMs: 1, stateDirectory, faults });
     const host = {
       ...parts,
       log: silentLog,
-      ledger,
+      ledger: await Ledger.open(join(directory.path, 'ledger')),
+      snapshots,
       limits: { ...LIMITS, ...limits },
       runDirectory,
       stateDirectory,
@@ -57,25 +75,45 @@ export class FakeHost implements AsyncDisposable {
   /** What `kill -9` and a new start of the agent do: memory is lost, machines go on. */
   async restart(): Promise<void> {
     await this.manager.close();
+    const { log } = this.host;
+    // Holds are lost with the process: the new one reads what is on disk.
+    this.host.snapshots = await openSnapshotStore(this.host.snapshots.folder, {
+      log,
+      faults: this.faults,
+    });
     this.manager = new SandboxManager(this.host);
     await this.manager.recovered();
   }
 
+  /** The sandboxes that have a machine, or ended by themselves. */
+  live(): Sandbox[] {
+    return this.manager.list().flatMap((each) => (each.kind === 'live' ? [each.sandbox] : []));
+  }
+
+  paused(): PausedSandbox[] {
+    return this.manager.list().flatMap((each) => (each.kind === 'paused' ? [each.paused] : []));
+  }
+
   /** Everything that sandboxes hold, by kind; all lists are empty when nothing has leaked. */
   async held(): Promise<Record<string, unknown[]>> {
+    await this.manager.settled();
+    const state = (folder: string) => readdir(join(this.host.snapshots.folder, folder));
     return {
       machines: this.parts.driver.held(),
-      disks: this.parts.rootfs.held(),
       slots: this.parts.network.held(),
       entries: (await this.host.ledger.read()).entries.map(({ sandboxId }) => sandboxId),
       runDirectories: await readdir(this.host.runDirectory),
-      stateDirectories: await readdir(this.host.stateDirectory),
+      disks: await state('disks'),
+      generations: await state('generations'),
+      memory: await state('memory'),
+      refs: await state('refs'),
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const sandbox of this.manager.list()) {
-      await this.manager.destroy(sandbox.id, sandbox.entry.generation).catch(() => undefined);
+    for (const each of this.manager.list()) {
+      const { sandboxId, generation } = identityOf(each);
+      await this.manager.destroy(sandboxId, generation).catch(() => undefined);
     }
     await this.manager.close();
     // A test may have made the manager forget a machine, which would keep this process alive.
@@ -87,12 +125,18 @@ export class FakeHost implements AsyncDisposable {
 /** `held` of a host on which nothing is. */
 export const NOTHING_HELD = {
   machines: [],
-  disks: [],
   slots: [],
   entries: [],
   runDirectories: [],
-  stateDirectories: [],
+  disks: [],
+  generations: [],
+  memory: [],
+  refs: [],
 };
+
+function identityOf(each: ListedSandbox): { sandboxId: string; generation: number } {
+  return each.kind === 'live' ? each.sandbox.entry : each.paused;
+}
 
 /** What to create, with usual values. */
 export function createOptions(options: Partial<CreateSandboxOptions> = {}): CreateSandboxOptions {
@@ -103,7 +147,9 @@ export function createOptions(options: Partial<CreateSandboxOptions> = {}): Crea
     vcpus: 1,
     memoryMb: 512,
     timeoutSec: 0,
+    pauseOnTimeout: false,
     env: {},
+    snapshotId: '',
     ...options,
   };
 }

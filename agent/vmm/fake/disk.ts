@@ -25,6 +25,11 @@ export class FakeDisk implements GuestDisk {
     this.#sealed = layerFolders.map((folder) => join(folder, basename(path)));
   }
 
+  /** File of the active layer. */
+  get path(): string {
+    return this.#active;
+  }
+
   holds(path: string): boolean {
     return path.startsWith(MOUNT_POINT);
   }

@@ -114,6 +114,10 @@ export class FakeMachine implements Machine {
     });
   }
 
+  async diskPath(): Promise<string> {
+    return this.#disk.path;
+  }
+
   switchDisk({ path }: { path: string; format: 'qcow2' | 'raw' }): Promise<void> {
     return this.#do('driver.switch_disk', async () => {
       this.#requireStopped();
