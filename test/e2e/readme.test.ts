@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { readPlatformConfig } from '../../cli/config.js';
 import { nextSteps } from '../../cli/up/next-steps.js';
+import { SnapshotType } from '../../clients/typescript/index.js';
 import { packageRoot } from '../../lib/files/package-root.js';
 import { type RunResult, run } from '../../lib/process/run.js';
 import { GRPCURL_INSTALL_TIMEOUT_MS, installGrpcurlProgram } from '../support/grpcurl.js';
@@ -12,7 +13,7 @@ import { TestPlatform } from '../support/platform.js';
 import { installPythonClient, PYTHON_INSTALL_TIMEOUT_MS } from '../support/python-client.js';
 import { type Need, requireNeed } from '../support/requirements.js';
 
-/** Two boots under emulation on a busy machine, with the calls around them. */
+/** A boot and some restores under emulation on a busy machine, with the calls around them. */
 const BLOCK_TIMEOUT_MS = 300_000;
 const INSTALL_TIMEOUT_MS = Math.max(GRPCURL_INSTALL_TIMEOUT_MS, PYTHON_INSTALL_TIMEOUT_MS);
 
@@ -22,6 +23,9 @@ const BLOCKS: Record<string, { needs: Need[]; prints: string[] }> = {
   grpcurl: { needs: ['go'], prints: ['wrenn.v1.SandboxService\n', 'rpc CreateSandbox', '{'] },
   cli: { needs: [], prints: ['42\n', ' to /root/README.md\n', 'RUNNING'] },
   python: { needs: ['python-venv'], prints: ['42\n'] },
+  pause: { needs: [], prints: ['PAUSED', 'still here\n', 'MEMORY', ' is right: '] },
+  snapshot: { needs: [], prints: ['prepared\n', 'installed\n', 'SNAPSHOT'] },
+  fork: { needs: [], prints: ['the same\n'] },
 };
 
 const blocks = codeBlocks(readFileSync(join(packageRoot(), 'README.md'), 'utf8'));
@@ -84,6 +88,9 @@ describe('what the documents say to run', function () {
       for (const text of prints) expect(stdout).to.include(text);
       const { sandboxes } = await platform.client.sandboxes.listPage();
       expect(sandboxes, 'sandboxes left behind').to.deep.equal([]);
+      const { snapshots } = await platform.client.snapshots.listPage();
+      const own = snapshots.filter(({ type }) => type === SnapshotType.SNAPSHOT_TYPE_SNAPSHOT);
+      expect(own, 'snapshots left behind').to.deep.equal([]);
     });
   }
 
