@@ -65,6 +65,12 @@ export class LayerStore {
     await syncDirectory(this.#options.folder);
   }
 
+  /** Gives a sealed layer back to the user that writes it. Idempotent. */
+  async unseal(layer: string, uid: number): Promise<void> {
+    await chmod(this.folderOf(layer), ACTIVE_FOLDER_MODE);
+    await this.give(layer, uid);
+  }
+
   /** Removes a layer that nobody else can have: one that was never sealed. Idempotent. */
   async removeActive(layer: string): Promise<void> {
     if (await this.#isSealed(layer)) return;

@@ -40,7 +40,15 @@ export interface RootfsProvider {
    * resolves. Whoever has it open for writing must not use that any more. Idempotent.
    */
   seal(rootfs: Rootfs): Promise<void>;
-  /** Removes the active layer. Idempotent. The VMM must be gone. */
+  /**
+   * Gives a layer that was sealed back to the machine that has it open, because what it was sealed
+   * for came to nothing: no generation has it. Idempotent.
+   */
+  unseal(rootfs: Rootfs, uid: number): Promise<void>;
+  /**
+   * Removes the active layer. Idempotent. The VMM must be gone. A layer that was sealed may be in
+   * a generation, and is left to `collect`.
+   */
   destroy(rootfs: Rootfs): Promise<void>;
   /**
    * Puts sealed layers together as one new sealed layer over the same image.

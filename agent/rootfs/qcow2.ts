@@ -2,7 +2,7 @@
  * Root disks as qcow2 layers: files that hold only what a sandbox has written,
  * over the raw image of its template.
  */
-import { access, rm } from 'node:fs/promises';
+import { access, rm, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
 import { randomId } from '../../lib/ids/random-id.js';
@@ -69,6 +69,10 @@ class Qcow2Provider implements RootfsProvider {
     } catch (error) {
       throw isDiskFull(error) ? hostDiskFull(error) : error;
     }
+  }
+
+  async unseal({ layer }: Rootfs, uid: number): Promise<void> {
+    await this.#layers.unseal(layer, uid);
   }
 
   async destroy({ layer }: Rootfs): Promise<void> {
@@ -150,14 +154,16 @@ class Qcow2Provider implements RootfsProvider {
     rollback.commit();
   }
 
+  /** The layer below may be open for writing still, so it is not opened here: the size is told. */
   async #makeOverlay(layer: string, imagePath: string, layers: readonly string[]): Promise<void> {
     const top = layers.at(-1);
     const below =
       top === undefined
         ? ['-F', 'raw', '-b', imagePath]
         : ['-F', 'qcow2', '-b', this.#layers.pathOf(top)];
+    const { size } = await stat(imagePath);
     const path = this.#layers.pathOf(layer);
-    await run(this.#qemuImgPath, ['create', '-q', '-f', 'qcow2', ...below, path]);
+    await run(this.#qemuImgPath, ['create', '-q', '-u', '-f', 'qcow2', ...below, path, `${size}`]);
   }
 
   /** @throws WrennError SNAPSHOT_DAMAGED when a layer does not lie over the one below it. */

@@ -39,6 +39,7 @@ export async function setImageReferences(
   if (missing.length + stale.length === 0) return;
 
   await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  await syncDirectory(imagesDirectory);
   for (const mark of missing) await (await open(join(folder, mark), 'a', MARK_MODE)).close();
   await syncDirectory(folder);
   for (const mark of stale) await rm(join(folder, mark), { force: true });

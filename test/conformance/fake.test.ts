@@ -1,8 +1,8 @@
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { createFakeRootfsProvider } from '../../agent/rootfs/fake/provider.js';
-import type { RootfsRequest } from '../../agent/rootfs/provider.js';
+import type { Rootfs } from '../../agent/rootfs/provider.js';
 import type {
   Machine,
   MachineRecord,
@@ -120,21 +120,32 @@ class FakeFixture implements VmmDriverFixture {
 
 describeVmmDriver('fake', async () => new FakeFixture(await temporaryDirectory()));
 
+/** What the guests of fake machines write, by place. */
+async function readPlaces({ path }: Rootfs): Promise<Record<number, string>> {
+  return JSON.parse((await readFile(path, 'utf8')) || '{}') as Record<number, string>;
+}
+
 describeRootfsProvider('fake', async (): Promise<RootfsProviderFixture> => {
-  const provider = createFakeRootfsProvider();
-  const makeRequest = async (): Promise<RootfsRequest> => {
-    const sandboxId = randomId();
-    return { sandboxId, imagePath: '/images/minimal', directory: `/state/${sandboxId}`, uid: 1 };
-  };
+  const directory = await temporaryDirectory();
+  const folder = join(directory.path, 'disks');
+  const uid = process.getuid?.() ?? 0;
   return {
-    provider,
-    makeRequest,
-    makeBadRequest() {
-      provider.faults.failNext('rootfs.create');
-      return makeRequest();
+    provider: createFakeRootfsProvider({ folder }),
+    folder,
+    makeRequest: async () => ({
+      sandboxId: randomId(),
+      imagePath: '/images/minimal',
+      layers: [],
+      uid,
+    }),
+    async write(rootfs, place, text) {
+      const places = { ...(await readPlaces(rootfs)), [place]: text };
+      await writeFile(rootfs.path, JSON.stringify(places));
     },
-    leftovers: async ({ directory }) =>
-      provider.held().filter((path) => path.startsWith(`${directory}/`)),
-    close: async () => undefined,
+    async read(rootfs, places) {
+      const written = await readPlaces(rootfs);
+      return Array.from({ length: places }, (_, place) => written[place] ?? '');
+    },
+    close: () => directory.remove(),
   };
 });

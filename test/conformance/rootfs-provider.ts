@@ -2,19 +2,26 @@
  * What every provider of root disks must do, as one suite. A provider's test
  * makes a fixture of it and calls `describeRootfsProvider`.
  */
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Rootfs, RootfsProvider, RootfsRequest } from '../../agent/rootfs/provider.js';
+import { Code, hasReason, type WrennError } from '../../lib/errors/index.js';
 
 export interface RootfsProviderFixture {
   provider: RootfsProvider;
+  /** Folder of the layers. */
+  folder: string;
   /** A request for a disk of a new sandbox, all of the same template. */
   makeRequest(): Promise<RootfsRequest>;
-  /** A request that must fail. */
-  makeBadRequest(): Promise<RootfsRequest>;
-  /** What the provider holds for a request, one line each. */
-  leftovers(request: RootfsRequest): Promise<string[]>;
+  /** Writes a text of a few bytes to the place of a disk with this number, as a guest would. */
+  write(rootfs: Rootfs, place: number, text: string): Promise<void>;
+  /** Reads the texts at places 0 to `places` - 1; an empty one where nothing was written. */
+  read(rootfs: Rootfs, places: number): Promise<string[]>;
   close(): Promise<void>;
 }
+
+const nothingRecorded = () => Promise.resolve();
 
 export function describeRootfsProvider(
   name: string,
@@ -31,45 +38,204 @@ export function describeRootfsProvider(
 
     after(() => fixture?.close());
 
-    it('makes a disk in the folder of its sandbox', async () => {
+    afterEach(() => provider.collect(() => new Set()));
+
+    it('tells what it is going to make before anything of it is there', async () => {
+      const request = await fixture.makeRequest();
+      let planned: Rootfs | undefined;
+
+      const rootfs = await provider.create(request, async (record) => {
+        planned = JSON.parse(JSON.stringify(record)) as Rootfs;
+        expect(await layersOf(fixture)).not.to.include(record.layer);
+      });
+
+      expect(rootfs).to.deep.equal(planned);
+      expect(await layersOf(fixture)).to.include(rootfs.layer);
+      expect(rootfs.path.startsWith(`${join(fixture.folder, rootfs.layer)}/`)).to.equal(true);
+    });
+
+    it('makes nothing when that cannot be recorded', async () => {
+      const failure = new Error('not recorded');
       const request = await fixture.makeRequest();
 
-      const rootfs = await provider.create(request);
+      const error = await failureOf(provider.create(request, () => Promise.reject(failure)));
 
-      expect(rootfs.path.startsWith(`${request.directory}/`)).to.equal(true);
-      expect(await fixture.leftovers(request)).not.to.deep.equal([]);
-      expect(await provider.sizeBytes(rootfs)).to.be.at.least(0);
+      expect(error).to.equal(failure);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+    });
+
+    it('is refused where a layer has a folder already, which stays as it is', async () => {
+      const error = await failureOf(
+        provider.create(await fixture.makeRequest(), async ({ path }) => {
+          await mkdir(join(dirname(path), 'of-another'), { recursive: true });
+        }),
+      );
+
+      expect(error).to.be.an('error');
+      const [layer = ''] = await layersOf(fixture);
+      expect(await readdir(join(fixture.folder, layer))).to.deep.equal(['of-another']);
     });
 
     it('gives two sandboxes of a template a disk each', async () => {
-      const [first, second] = [await fixture.makeRequest(), await fixture.makeRequest()];
-      const disks = [await provider.create(first), await provider.create(second)];
+      const [first, second] = [await create(), await create()];
+      await fixture.write(first, 0, 'first');
+      await fixture.write(second, 0, 'second');
 
-      await provider.destroy(disks[0] as Rootfs);
+      await provider.destroy(first);
 
-      expect(await fixture.leftovers(first)).to.deep.equal([]);
-      expect(await fixture.leftovers(second)).not.to.deep.equal([]);
+      expect(await fixture.read(second, 1)).to.deep.equal(['second']);
+      expect(await layersOf(fixture)).to.deep.equal([second.layer]);
     });
 
     it('takes a second destroy, also of a disk out of the ledger', async () => {
-      const request = await fixture.makeRequest();
-      const rootfs = await provider.create(request);
+      const rootfs = await create();
       const recorded = JSON.parse(JSON.stringify(rootfs)) as Rootfs;
 
       await provider.destroy(recorded);
       await provider.destroy(rootfs);
 
-      expect(await fixture.leftovers(request)).to.deep.equal([]);
-      expect(await provider.sizeBytes(rootfs)).to.equal(0);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+      expect(await provider.sizeBytes(rootfs.layer)).to.equal(0);
     });
 
-    it('leaves nothing behind when it fails', async () => {
-      const request = await fixture.makeBadRequest();
+    it('seals a layer for everybody to read and nobody to write, however often', async () => {
+      const rootfs = await create();
+      await fixture.write(rootfs, 0, 'sealed');
 
-      const error = await provider.create(request).catch((thrown: unknown) => thrown);
+      await provider.seal(rootfs);
+      await provider.seal(rootfs);
 
-      expect(error).to.be.an('error');
-      expect(await fixture.leftovers(request)).to.deep.equal([]);
+      expect((await stat(rootfs.path)).mode & 0o777).to.equal(0o444);
+      expect((await stat(dirname(rootfs.path))).mode & 0o777).to.equal(0o755);
+      expect(await fixture.read(rootfs, 1)).to.deep.equal(['sealed']);
     });
+
+    it('leaves a sealed layer to the collection, since a generation may have it', async () => {
+      const rootfs = await create();
+      await provider.seal(rootfs);
+
+      await provider.destroy(rootfs);
+      expect(await layersOf(fixture)).to.deep.equal([rootfs.layer]);
+
+      expect(await provider.collect(() => new Set())).to.deep.equal([rootfs.layer]);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+    });
+
+    it('gives a layer back that was sealed for nothing', async () => {
+      const request = await fixture.makeRequest();
+      const rootfs = await provider.create(request, nothingRecorded);
+      await provider.seal(rootfs);
+
+      await provider.unseal(rootfs, request.uid);
+      await provider.unseal(rootfs, request.uid);
+
+      expect((await stat(rootfs.path)).mode & 0o777).to.equal(0o600);
+      await provider.destroy(rootfs);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+    });
+
+    it('shows the sealed layers through each new one, and never writes them', async () => {
+      const stack = await createStack(3);
+      const [first, second] = [await create(stack), await create(stack)];
+
+      await fixture.write(first, 1, 'mine');
+
+      expect(await fixture.read(first, 4)).to.deep.equal(['layer 0', 'mine', 'layer 2', '']);
+      expect(await fixture.read(second, 4)).to.deep.equal(['layer 0', 'layer 1', 'layer 2', '']);
+      expect(second.layers).to.deep.equal(stack);
+      expect(second.layerFolders).to.deep.equal(stack.map((id) => join(fixture.folder, id)));
+    });
+
+    it('merges layers into one with the content of all, and leaves them as they are', async () => {
+      const stack = await createStack(11);
+      const request = await fixture.makeRequest();
+      const seen = await fixture.read(await create(stack), 12);
+
+      const merged = await provider.merge(request.imagePath, stack);
+      expect(await provider.collect(() => new Set([merged]))).to.include.members(stack);
+
+      await provider.verify(merged);
+      expect((await stat(join(fixture.folder, merged))).mode & 0o777).to.equal(0o755);
+      expect(await fixture.read(await create([merged]), 12)).to.deep.equal(seen);
+    });
+
+    it('leaves nothing of a merge that fails', async () => {
+      const { imagePath } = await fixture.makeRequest();
+
+      const error = await failureOf(provider.merge(imagePath, ['nosuchlayer']));
+
+      expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+    });
+
+    it('finds a sealed layer right, and one that is gone damaged', async () => {
+      const [layer = ''] = await createStack(1);
+      await provider.verify(layer);
+
+      await rm(join(fixture.folder, layer), { recursive: true });
+      const error = (await failureOf(provider.verify(layer))) as WrennError;
+
+      expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
+      expect(error.code).to.equal(Code.DATA_LOSS);
+      expect(error.metadata.artifact).to.include(layer);
+    });
+
+    it('puts no disk over a layer that is gone', async () => {
+      const request = { ...(await fixture.makeRequest()), layers: ['nosuchlayer'] };
+
+      const error = await failureOf(provider.create(request, nothingRecorded));
+
+      expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
+      expect(await layersOf(fixture)).to.deep.equal([]);
+    });
+
+    it('collects only what is not held when it has been listed', async () => {
+      const [kept, gone] = [await create(), await create()];
+
+      expect(await provider.collect(() => undefined)).to.deep.equal([]);
+      expect(await provider.collect(() => new Set([kept.layer]))).to.deep.equal([gone.layer]);
+
+      expect(await layersOf(fixture)).to.deep.equal([kept.layer]);
+    });
+
+    it('collects no layer that is being merged', async () => {
+      const stack = await createStack(11);
+      const { imagePath } = await fixture.makeRequest();
+
+      const held = new Set(stack);
+      const merge = provider.merge(imagePath, stack).then((merged) => held.add(merged));
+      while (held.size === stack.length) await provider.collect(() => held);
+      await merge;
+
+      await provider.verify([...held].at(-1) ?? '');
+    });
+
+    async function create(layers: readonly string[] = []): Promise<Rootfs> {
+      const request = { ...(await fixture.makeRequest()), layers };
+      return provider.create(request, nothingRecorded);
+    }
+
+    /** Sealed layers; the one with number n has the text `layer n` at place n. */
+    async function createStack(depth: number): Promise<string[]> {
+      const layers: string[] = [];
+      for (let number = 0; number < depth; number += 1) {
+        const rootfs = await create(layers);
+        await fixture.write(rootfs, number, `layer ${number}`);
+        await provider.seal(rootfs);
+        layers.push(rootfs.layer);
+      }
+      return layers;
+    }
   });
+}
+
+async function layersOf({ folder }: RootfsProviderFixture): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).sort();
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }

@@ -59,6 +59,10 @@ class FakeProvider implements FakeRootfsProvider {
     await this.#layers.seal(layer);
   }
 
+  async unseal({ layer }: Rootfs): Promise<void> {
+    await this.#layers.unseal(layer, process.getuid?.() ?? 0);
+  }
+
   async destroy({ layer }: Rootfs): Promise<void> {
     await this.faults.reach('rootfs.destroy');
     await this.#layers.removeActive(layer);
