@@ -1,14 +1,16 @@
 /** Clients in other languages, each generated from the protos alone, over real virtual machines. */
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { packageRoot } from '../../lib/files/package-root.js';
 import { run } from '../../lib/process/run.js';
 import type { Census } from '../support/census/census.js';
 import { eventually } from '../support/eventually.js';
 import { GO_RUN_TIMEOUT_MS, runGoExample } from '../support/go-client.js';
 import { GRPCURL_INSTALL_TIMEOUT_MS, installGrpcurlProgram } from '../support/grpcurl.js';
 import { TestPlatform } from '../support/platform.js';
-import { installPythonClient, PYTHON_INSTALL_TIMEOUT_MS } from '../support/python-client.js';
+import {
+  installPythonClient,
+  PYTHON_INSTALL_TIMEOUT_MS,
+  pythonExample,
+} from '../support/python-client.js';
 import { requireNeed } from '../support/requirements.js';
 
 /** A boot under emulation on a busy machine, with the calls around it. */
@@ -16,6 +18,8 @@ const CALLS_TIMEOUT_MS = 300_000;
 
 /** What the examples print: the name of the machine that runs them is the sandbox's id. */
 const GREETING = /^hello from ([a-z2-7]{26})\n$/;
+/** What a copy prints. */
+const COPY = /^remembered in ([a-z2-7]{26})$/;
 
 describe('a client generated from the protos', function () {
   this.timeout(CALLS_TIMEOUT_MS);
@@ -37,14 +41,15 @@ describe('a client generated from the protos', function () {
     WRENN_API_KEY: platform.apiKey,
   });
 
-  /** Neither the API nor the machine knows anything of a sandbox. */
-  const expectGone = async (sandboxId: string) => {
+  /** Neither the API nor the machine knows anything of them. */
+  const expectGone = async (ids: readonly string[]) => {
     const { sandboxes } = await platform.client.sandboxes.listPage();
     expect(sandboxes).to.deep.equal([]);
     await eventually(async () => {
       const census = await platform.census();
       const traces = Object.values(census).flat();
-      expect(traces.filter((line) => line.includes(sandboxId))).to.deep.equal([]);
+      const isTheirs = (line: string) => ids.some((id) => line.includes(id));
+      expect(traces.filter(isTheirs)).to.deep.equal([]);
       for (const kind of ['namespace', 'link', 'cgroup', 'ledger entry'] as const) {
         expect(census[kind], kind).to.deep.equal(empty[kind]);
       }
@@ -69,30 +74,41 @@ describe('a client generated from the protos', function () {
     const { sandboxId } = await call('SandboxService/CreateSandbox', { template: 'minimal' });
     const result = await call('ProcessService/Exec', { sandboxId, cmd: 'hostname' });
     expect(result.stdoutText).to.equal(`${String(sandboxId)}\n`);
+
+    const paused = await call('SandboxService/PauseSandbox', { sandboxId });
+    expect(paused.state).to.equal('SANDBOX_STATE_PAUSED');
+    const snapshot = await call('SnapshotService/CreateSnapshot', {
+      sandboxId,
+      name: 'by-grpcurl',
+    });
+    expect(snapshot).to.include({ name: 'by-grpcurl', type: 'SNAPSHOT_TYPE_SNAPSHOT' });
+    const { snapshotId } = snapshot;
+    await call('SnapshotService/DeleteSnapshot', { snapshotId });
+    await call('SandboxService/ResumeSandbox', { sandboxId });
+    const again = await call('ProcessService/Exec', { sandboxId, cmd: 'hostname' });
+    expect(again.stdoutText).to.equal(result.stdoutText);
     await call('SandboxService/DeleteSandbox', { sandboxId });
 
-    await expectGone(String(sandboxId));
+    await expectGone([String(sandboxId), String(snapshotId)]);
   });
 
-  it('Python, installed by pip, runs a program in a sandbox', async function () {
+  it('Python, installed by pip, runs a program in a sandbox, and freezes and copies one', async function () {
     requireNeed(this, 'python-venv');
-    this.timeout(PYTHON_INSTALL_TIMEOUT_MS + CALLS_TIMEOUT_MS);
+    this.timeout(PYTHON_INSTALL_TIMEOUT_MS + 2 * CALLS_TIMEOUT_MS);
     const { python } = await installPythonClient();
-    const example = join(packageRoot(), 'clients', 'python', 'examples', 'hello.py');
-    const { stdout } = await run(python, [example], {
-      env: { ...process.env, ...environment() },
-      timeoutMs: CALLS_TIMEOUT_MS,
-    });
-
-    await expectGone(sandboxOf(stdout));
+    const runExample = async (name: 'hello' | 'freeze') => {
+      const env = { ...process.env, ...environment() };
+      return await run(python, [pythonExample(name)], { env, timeoutMs: CALLS_TIMEOUT_MS });
+    };
+    await expectGone([sandboxOf((await runExample('hello')).stdout)]);
+    await expectGone(copiesOf((await runExample('freeze')).stdout));
   });
 
-  it('Go runs a program in a sandbox', async function () {
+  it('Go runs a program in a sandbox, and freezes and copies one', async function () {
     requireNeed(this, 'go');
-    this.timeout(GO_RUN_TIMEOUT_MS + CALLS_TIMEOUT_MS);
-    const { stdout } = await runGoExample(environment());
-
-    await expectGone(sandboxOf(stdout));
+    this.timeout(2 * (GO_RUN_TIMEOUT_MS + CALLS_TIMEOUT_MS));
+    await expectGone([sandboxOf((await runGoExample('hello', environment())).stdout)]);
+    await expectGone(copiesOf((await runGoExample('freeze', environment())).stdout));
   });
 });
 
@@ -100,4 +116,15 @@ describe('a client generated from the protos', function () {
 function sandboxOf(output: string): string {
   expect(output).to.match(GREETING);
   return GREETING.exec(output)?.[1] ?? '';
+}
+
+/** The copies that an example made, each of which remembers what the first was told. */
+function copiesOf(output: string): string[] {
+  const [remembered, ...copies] = output.trimEnd().split('\n');
+  expect(remembered).to.equal('after the pause: remembered');
+  expect(copies).to.have.length(2);
+  const ids = copies.map((line) => COPY.exec(line)?.[1] ?? line);
+  for (const line of copies) expect(line).to.match(COPY);
+  expect(new Set(ids)).to.have.property('size', 2);
+  return ids;
 }

@@ -13,6 +13,7 @@ describe('the package of the TypeScript client', () => {
     const { WrennClient } = await import(join(target, manifest.exports['.'].default));
     using client = new WrennClient({ address: '127.0.0.1:1' });
     expect(client.sandboxes.create).to.be.a('function');
+    expect(client.snapshots.create).to.be.a('function');
     expect(manifest).not.to.have.property('private');
   });
 });

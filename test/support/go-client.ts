@@ -1,4 +1,4 @@
-/** The example of the Go client, as clients/go/README.md runs it. Go keeps what it has built. */
+/** The examples of the Go client, as clients/go/README.md runs them. Go keeps what it has built. */
 import { join } from 'node:path';
 import { packageRoot } from '../../lib/files/package-root.js';
 import { type RunResult, run } from '../../lib/process/run.js';
@@ -7,11 +7,14 @@ import { type RunResult, run } from '../../lib/process/run.js';
 export const GO_RUN_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Runs `examples/hello`. The caller has checked the need `go`.
+ * Runs one of `examples/`. The caller has checked the need `go`.
  * @param environment over this process's: the address and the key.
  */
-export async function runGoExample(environment: NodeJS.ProcessEnv): Promise<RunResult> {
-  return await run('go', ['run', './examples/hello'], {
+export async function runGoExample(
+  name: 'hello' | 'freeze',
+  environment: NodeJS.ProcessEnv,
+): Promise<RunResult> {
+  return await run('go', ['run', `./examples/${name}`], {
     cwd: join(packageRoot(), 'clients', 'go'),
     env: { ...process.env, ...environment },
     timeoutMs: GO_RUN_TIMEOUT_MS,

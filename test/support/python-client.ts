@@ -23,6 +23,11 @@ export interface PythonClient {
   readonly python: string;
 }
 
+/** Path of one of the client's examples. */
+export function pythonExample(name: 'hello' | 'freeze'): string {
+  return join(CLIENT, 'examples', `${name}.py`);
+}
+
 /**
  * Makes an environment that has the client, or finds the one of an earlier run
  * with the same sources. The caller has checked the need `python-venv`.
