@@ -4,8 +4,15 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
+import type { Rootfs, RootfsProvider } from '../../agent/rootfs/provider.js';
 import { createQcow2Provider } from '../../agent/rootfs/qcow2.js';
-import type { MachineRecord, MachineSpec, VmmDriver } from '../../agent/vmm/driver.js';
+import type {
+  Machine,
+  MachineRecord,
+  MachineSpec,
+  RestoredMemory,
+  VmmDriver,
+} from '../../agent/vmm/driver.js';
 import { CGROUP_ROOT, InstanceCgroups, inspectCgroups } from '../../agent/vmm/launch/cgroup.js';
 import { identifyProcess } from '../../agent/vmm/launch/process-table.js';
 import { createQemuDriver, type QemuDriverOptions } from '../../agent/vmm/qemu/driver.js';
@@ -18,10 +25,12 @@ import { silentLog } from '../../lib/log/log.js';
 import { createClient } from '../../lib/rpc/client.js';
 import { eventually } from '../support/eventually.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.js';
+import { copyMachineMemory } from './memory-copy.js';
 import { createTapNetwork, type TapNetwork } from './tap-network.js';
-import type { VmmDriverFixture } from './vmm-driver.js';
+import type { VmmDriverFixture } from './vmm-driver-fixture.js';
 
 const IMAGES_DIRECTORY = process.env.WRENN_IMAGES_DIR || '/var/lib/wrenn/images';
+const MIB = 1024 * 1024;
 const MEMORY_MB = 256;
 /** Users of these machines; far from those that an agent gives. */
 const FIRST_UID = 1_900_000_000;
@@ -34,12 +43,19 @@ export class QemuFixture implements VmmDriverFixture {
   readonly #manifest: ImageManifest;
   readonly #tscKhz: number;
   readonly #networks: TapNetwork[] = [];
+  readonly #disks: RootfsProvider;
+  /** The disks of all machines, by their paths. */
+  readonly #rootfs = new Map<string, Rootfs>();
   #lastUid = FIRST_UID + Math.floor(Math.random() * 1_000_000);
 
   private constructor(directory: TemporaryDirectory, manifest: ImageManifest, tscKhz: number) {
     this.directory = directory;
     this.#manifest = manifest;
     this.#tscKhz = tscKhz;
+    this.#disks = createQcow2Provider({
+      folder: join(directory.path, 'state', 'disks'),
+      log: silentLog,
+    });
     this.driver = this.#createDriver(this.instanceId);
   }
 
@@ -57,32 +73,24 @@ export class QemuFixture implements VmmDriverFixture {
   }
 
   async makeSpec(): Promise<MachineSpec> {
-    const sandboxId = randomId();
-    this.#lastUid += 1;
-    const uid = this.#lastUid;
-    const runDirectory = join(this.directory.path, 'run', sandboxId);
-    const stateDirectory = join(this.directory.path, 'state', sandboxId);
-    for (const path of [runDirectory, stateDirectory]) await mkdir(path, { recursive: true });
-    const network = await createTapNetwork(uid);
-    this.#networks.push(network);
-    const { kernel, initrd, tools, templates } = this.#manifest;
-    const rootfs = await createQcow2Provider({ log: silentLog }).create({
-      sandboxId,
-      imagePath: templates.minimal?.path ?? '',
-      directory: stateDirectory,
-      uid,
-    });
-    return {
-      sandboxId,
-      vcpus: 1,
-      memoryMb: MEMORY_MB,
-      runDirectory,
-      rootfs,
-      kernel: { path: kernel.path, initrdPath: initrd.path },
-      toolsPath: tools.path,
-      network,
-      uid,
-    };
+    return this.#makeSpec([]);
+  }
+
+  async makeSuccessor(origin: MachineSpec): Promise<MachineSpec> {
+    const disk = this.#rootfsOf(origin);
+    await this.#disks.seal(disk);
+    return this.#makeSpec([...disk.layers, disk.layer]);
+  }
+
+  async makeLayer(spec: MachineSpec): Promise<Rootfs> {
+    const { layers, layer } = this.#rootfsOf(spec);
+    return this.#makeDisk(spec.sandboxId, [...layers, layer], spec.uid);
+  }
+
+  async copyMemory(spec: MachineSpec, machine: Machine): Promise<RestoredMemory> {
+    const path = join(this.directory.path, 'state', `memory-${randomId()}`);
+    await copyMachineMemory(await machine.locateMemory(), spec.memoryMb * MIB, path);
+    return { kind: 'file', path };
   }
 
   broken(spec: MachineSpec): MachineSpec {
@@ -140,13 +148,51 @@ export class QemuFixture implements VmmDriverFixture {
     };
   }
 
+  async #makeSpec(layers: readonly string[]): Promise<MachineSpec> {
+    const sandboxId = randomId();
+    this.#lastUid += 1;
+    const uid = this.#lastUid;
+    const runDirectory = join(this.directory.path, 'run', sandboxId);
+    await mkdir(runDirectory, { recursive: true });
+    const network = await createTapNetwork(uid);
+    this.#networks.push(network);
+    const { kernel, initrd, tools } = this.#manifest;
+    return {
+      sandboxId,
+      vcpus: 1,
+      memoryMb: MEMORY_MB,
+      runDirectory,
+      rootfs: await this.#makeDisk(sandboxId, layers, uid),
+      kernel: { path: kernel.path, initrdPath: initrd.path },
+      toolsPath: tools.path,
+      network,
+      uid,
+    };
+  }
+
+  async #makeDisk(sandboxId: string, layers: readonly string[], uid: number): Promise<Rootfs> {
+    const imagePath = this.#manifest.templates.minimal?.path ?? '';
+    const request = { sandboxId, imagePath, layers, uid };
+    const rootfs = await this.#disks.create(request, async () => undefined);
+    this.#rootfs.set(rootfs.path, rootfs);
+    return rootfs;
+  }
+
+  #rootfsOf({ rootfs: { path } }: MachineSpec): Rootfs {
+    const rootfs = this.#rootfs.get(path);
+    if (!rootfs) throw new Error('the disk is not of this fixture');
+    return rootfs;
+  }
+
   #createDriver(instanceId: string): VmmDriver {
     return createQemuDriver({ ...this.driverOptions(instanceId), log: silentLog });
   }
 }
 
+/** Builds what the driver needs, and measures the time stamp counter by it. */
 function measureTsc(): number {
   const folder = join(packageRoot(), 'native', 'host');
   execFileSync('make', ['-s', '-C', folder]);
+  execFileSync('make', ['-s', '-C', join(packageRoot(), 'native', 'preload')]);
   return Number(execFileSync(join(folder, 'build', 'tsc-khz'), { encoding: 'utf8' }));
 }

@@ -3,6 +3,7 @@
  * without any pipe to the agent, so that it outlives whoever started it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
 import { type Confinement, confinedCommand } from './confinement.js';
 import type { MessagePipe } from './message-pipe.js';
 import { identifyProcess, type ProcessIdentity } from './process-table.js';
@@ -14,14 +15,14 @@ const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
 export interface Inheritance {
   /** Variables that the VMM alone sees, and none of the steps before it. */
   environment: Readonly<Record<string, string>>;
-  /** Descriptors of open files; the VMM has them from FIRST_INHERITED_FD on, in this order. */
-  fds: readonly number[];
+  /** Open files; the VMM has them as descriptors from FIRST_INHERITED_FD on, in this order. */
+  files: readonly FileHandle[];
 }
 
 /** Standard input, output and error come before it, and the launcher's own pipe. */
 export const FIRST_INHERITED_FD = 4;
 /** The launcher's shells know descriptors of one digit. */
-export const INHERITED_FDS_MAX = 6;
+export const INHERITED_FILES_MAX = 6;
 
 export interface LaunchedProcess extends ProcessIdentity {
   /** How it ended, such as `exit code 1`; resolves when it has. */
@@ -38,10 +39,10 @@ export async function launch(
   program: readonly string[],
   confinement: Confinement,
   messages: MessagePipe,
-  inheritance: Inheritance = { environment: {}, fds: [] },
+  inheritance: Inheritance = { environment: {}, files: [] },
 ): Promise<LaunchedProcess> {
-  const { environment, fds } = inheritance;
-  if (fds.length > INHERITED_FDS_MAX) throw new Error('too many files to inherit');
+  const { environment, files } = inheritance;
+  if (files.length > INHERITED_FILES_MAX) throw new Error('too many files to inherit');
   const [command = '', ...args] = confinedCommand(confinement, [
     ...environmentCommand(environment),
     ...program,
@@ -50,13 +51,19 @@ export async function launch(
     cwd: '/',
     detached: true,
     env: ENVIRONMENT,
-    stdio: ['ignore', 'ignore', 'ignore', messages.fd, ...fds],
+    stdio: ['ignore', 'ignore', 'ignore', messages.fd, ...files.map(openFd)],
   });
   const ended = endOf(child);
   child.unref();
   const identity = child.pid === undefined ? undefined : await identifyProcess(child.pid);
   if (!identity) throw new Error(`the VMM process ended at once: ${await ended}`);
   return { ...identity, ended };
+}
+
+/** The number of a file that was closed may be another file's by now. */
+function openFd({ fd }: FileHandle): number {
+  if (fd < 0) throw new Error('a file to inherit is closed');
+  return fd;
 }
 
 function environmentCommand(environment: Inheritance['environment']): string[] {

@@ -24,11 +24,11 @@ export interface GuestMemory extends AsyncDisposable {
 /** @throws Error when the memory file, or the library, is not there. */
 export async function openGuestMemory({ memory, memoryMb }: RestoreSpec): Promise<GuestMemory> {
   await using rollback = new Rollback(() => undefined);
-  const fds: number[] = [];
+  const files: FileHandle[] = [];
   const inherit = (file: FileHandle): string => {
     rollback.defer('inherited file', () => file.close());
-    fds.push(file.fd);
-    return String(FIRST_INHERITED_FD + fds.length - 1);
+    files.push(file);
+    return String(FIRST_INHERITED_FD + files.length - 1);
   };
 
   const library = inherit(await open(libraryPath(), 'r'));
@@ -43,7 +43,7 @@ export async function openGuestMemory({ memory, memoryMb }: RestoreSpec): Promis
 
   const opened = rollback.commit();
   return {
-    inheritance: { environment, fds },
+    inheritance: { environment, files },
     [Symbol.asyncDispose]: async () => void (await opened.undo()),
   };
 }

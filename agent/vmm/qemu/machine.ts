@@ -10,7 +10,7 @@ import { locateMemory } from './memory-location.js';
 import type { QmpEvent, QmpExecute } from './qmp.js';
 import { QmpLink } from './qmp-link.js';
 import { runState, stopProcessors } from './run-state.js';
-import { saveDeviceState } from './save-state.js';
+import { receiveDeviceState, writeStateFile } from './save-state.js';
 import { qmpSocketPath, stateSocketPath } from './vmm-process.js';
 
 /** Characters of console and of VMM messages that stand in the report of an exit. */
@@ -47,6 +47,8 @@ export class QemuMachine implements Machine {
   #exitKind: MachineExit['kind'] = 'exited';
   #guestsEnd = '';
   #diskFull = false;
+  /** QEMU gives its state once in a stop; nothing changes it until the processors run. */
+  #savedState: Buffer | undefined;
   #onDiskFull: (() => void) | undefined;
 
   constructor(parts: QemuMachineParts) {
@@ -92,13 +94,15 @@ export class QemuMachine implements Machine {
 
   async run(): Promise<void> {
     this.#diskFull = false;
+    this.#savedState = undefined;
     await this.#attempt('could not go on', () => this.#execute('cont'));
   }
 
   async saveState(path: string): Promise<void> {
-    await this.#attempt('could not save its state', () =>
-      saveDeviceState(this.#execute, this.record.runDirectory, path),
-    );
+    await this.#attempt('could not save its state', async () => {
+      this.#savedState ??= await receiveDeviceState(this.#execute, this.record.runDirectory);
+      await writeStateFile(path, this.#savedState);
+    });
   }
 
   /** Gives a VMM that waits for it the state of another machine, whose processors then stand still. */

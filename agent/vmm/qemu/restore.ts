@@ -24,5 +24,6 @@ export async function restoreMachine(
       await machine.run();
     },
   } as const;
-  return startMachine(host, spec, plan, recordBefore, signal);
+  // Awaited here, since the inherited files are closed when this returns.
+  return await startMachine(host, spec, plan, recordBefore, signal);
 }

@@ -1,12 +1,14 @@
 /**
  * Saves a stopped machine's device state: QEMU connects to a socket in the
- * machine's folder and sends it, and it is written here, where nothing that the
- * VMM may be made to do can reach the file.
+ * machine's folder and sends it. It is kept here and written by the agent,
+ * where nothing that the VMM may be made to do can reach the file, and a disk
+ * without room is no failure of the VMM.
  */
 import { once } from 'node:events';
-import { type FileHandle, lchown, lstat, open, rm } from 'node:fs/promises';
+import { lchown, lstat, open, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { syncDirectory } from '../../../lib/files/atomic-write.js';
 import { leaveMemoryOut, outcomeOf, poll, STATE_BYTES_MAX, STATE_TIMEOUT_MS } from './migration.js';
 import type { QmpExecute } from './qmp.js';
 import { stateSocketPath } from './vmm-process.js';
@@ -18,51 +20,46 @@ const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
 const CANCEL_TIMEOUT_MS = 10_000;
 
 /**
- * Resolves when the state is durable in the new file `path`. Afterwards the machine can run, or be
- * saved, again, whether this succeeded or not.
- * @throws Error otherwise, with code EEXIST or ENOSPC where they are the reason; then there is no file.
+ * The device state of a stopped machine, which can run again afterwards, whether this succeeded or
+ * not. QEMU refuses a second time until it has run.
  */
-export async function saveDeviceState(
+export async function receiveDeviceState(
   execute: QmpExecute,
   runDirectory: string,
-  path: string,
-): Promise<void> {
-  const file = await open(path, 'wx', FILE_MODE);
-  try {
-    await receiveState(execute, runDirectory, file);
-    await file.sync();
-    await syncFolder(dirname(path));
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-}
-
-async function receiveState(
-  execute: QmpExecute,
-  runDirectory: string,
-  file: FileHandle,
-): Promise<void> {
+): Promise<Buffer> {
   const socketPath = stateSocketPath(runDirectory);
   const server = await listen(socketPath, (await lstat(runDirectory)).uid);
   const giveUp = new AbortController();
   const signal = AbortSignal.any([giveUp.signal, AbortSignal.timeout(STATE_TIMEOUT_MS)]);
-  const received = receive(server, file, signal);
+  const received = receive(server, signal);
   try {
-    await leaveMemoryOut(execute);
-    await execute('migrate-set-parameters', { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND });
-    await execute('migrate', { uri: `unix:${socketPath}` });
-    await Promise.all([received, untilSaved(execute, signal)]);
+    const [state] = await Promise.all([received, migrate(execute, socketPath, signal)]);
+    return state;
   } catch (error) {
     giveUp.abort(error);
     await endMigration(execute);
     throw error;
   } finally {
-    await received.catch(() => undefined);
     server.close();
     await rm(socketPath, { force: true });
+  }
+}
+
+/**
+ * Writes a new file, which is durable when this resolves.
+ * @throws Error with code EEXIST or ENOSPC, as the file system gives it; what was written is gone then.
+ */
+export async function writeStateFile(path: string, state: Buffer): Promise<void> {
+  const file = await open(path, 'wx', FILE_MODE);
+  try {
+    await file.writeFile(state);
+    await file.sync();
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
   }
 }
 
@@ -83,26 +80,40 @@ async function listen(path: string, uid: number): Promise<Server> {
   return server;
 }
 
-/** Writes what the first one to connect sends. */
-async function receive(server: Server, file: FileHandle, signal: AbortSignal): Promise<void> {
+/** What the first one to connect sends. */
+async function receive(server: Server, signal: AbortSignal): Promise<Buffer> {
   const [connection] = (await once(server, 'connection', { signal })) as [Socket];
   server.close();
   const onAbort = () => connection.destroy(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    let size = 0;
-    for await (const chunk of connection as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > STATE_BYTES_MAX) throw new Error('the device state is too large');
-      await file.writeFile(chunk);
-    }
+    return await readAll(connection);
   } finally {
     signal.removeEventListener('abort', onAbort);
     connection.destroy();
   }
 }
 
-async function untilSaved(execute: QmpExecute, signal: AbortSignal): Promise<void> {
+async function readAll(connection: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of connection) {
+    size += chunk.length;
+    if (size > STATE_BYTES_MAX) throw new Error('the device state is too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Resolves when QEMU has sent everything; it flushes its disks before. */
+async function migrate(
+  execute: QmpExecute,
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await leaveMemoryOut(execute);
+  await execute('migrate-set-parameters', { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND });
+  await execute('migrate', { uri: `unix:${socketPath}` });
   const { outcome, description } = await poll(() => outcomeOf(execute), signal);
   if (outcome !== 'completed') throw new Error(`the migration has ${outcome}: ${description}`);
 }
@@ -116,14 +127,5 @@ async function endMigration(execute: QmpExecute): Promise<void> {
     await poll(() => outcomeOf(execute), AbortSignal.timeout(CANCEL_TIMEOUT_MS));
   } catch {
     // The caller throws why the state could not be saved; a VMM that hangs shows again.
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
