@@ -61,24 +61,28 @@ static int next_data(const struct guest_memory *memory, uint32_t block, uint32_t
 }
 
 /*
- * The page map has empty entries where nothing is mapped, as it has where
- * nothing was written: only the list of maps tells them apart.
+ * Whether a file is mapped privately at all addresses, from its start on. The
+ * page map would not tell: its entries are empty where nothing is mapped, as
+ * they are where nothing was written.
  */
 static int check_maps(FILE *maps, uint64_t address, uint64_t end)
 {
-	unsigned long long start, stop;
+	unsigned long long start, stop, offset, inode;
+	uint64_t next = address;
 	char *line = NULL, mode[5];
 	size_t size = 0;
 
-	while (address < end && getline(&line, &size, maps) >= 0) {
-		if (sscanf(line, "%llx-%llx %4s", &start, &stop, mode) != 3 || stop <= address)
+	while (next < end && getline(&line, &size, maps) >= 0) {
+		if (sscanf(line, "%llx-%llx %4s %llx %*s %llu", &start, &stop, mode, &offset,
+			   &inode) != 5 || stop <= next)
 			continue;
-		if (start > address || mode[3] != 'p')
+		if (start > next || mode[3] != 'p' || inode == 0 ||
+		    offset + (next - start) != next - address)
 			break;
-		address = stop;
+		next = stop;
 	}
 	free(line);
-	return address < end ? EFAULT : 0;
+	return next < end ? EFAULT : 0;
 }
 
 static int check_mapped(const struct guest_memory *memory)
