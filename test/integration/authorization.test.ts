@@ -1,6 +1,7 @@
 /** Every method of the public API with every kind of credential. A method without a row here fails the first test. */
 import { expect } from 'chai';
 import jwt from 'jsonwebtoken';
+import { ResumeMode, SandboxState, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
@@ -28,6 +29,7 @@ interface Target {
   account: Account;
   sandboxId: string;
   apiKeyId: string;
+  snapshotId: string;
 }
 
 const PAGE = { pageSize: 0, pageToken: '' };
@@ -80,6 +82,57 @@ const ROWS: Record<string, Row> = {
   'SandboxService.PingSandbox': {
     ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
     call: ({ sandboxes }, options, { sandboxId }) => sandboxes.pingSandbox({ sandboxId }, options),
+  },
+  'SandboxService.PauseSandbox': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) => sandboxes.pauseSandbox({ sandboxId }, options),
+  },
+  'SandboxService.ResumeSandbox': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) =>
+      sandboxes.resumeSandbox({ sandboxId, mode: ResumeMode.RESUME_MODE_UNSPECIFIED }, options),
+  },
+  'SandboxService.SetSandboxTimeout': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) =>
+      sandboxes.setSandboxTimeout(
+        { sandboxId, timeoutSec: 60, onTimeout: TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED },
+        options,
+      ),
+  },
+  'SandboxService.ForkSandbox': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) =>
+      sandboxes.forkSandbox({ sandboxId, count: 1 }, options),
+  },
+  'SandboxService.ListGenerations': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) =>
+      sandboxes.listGenerations({ sandboxId }, options),
+  },
+  'SandboxService.VerifyGeneration': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ sandboxes }, options, { sandboxId }) =>
+      sandboxes.verifyGeneration({ sandboxId }, options),
+  },
+  'SnapshotService.CreateSnapshot': {
+    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
+    call: ({ snapshots }, options, { sandboxId }) =>
+      snapshots.createSnapshot({ sandboxId, name: '' }, options),
+  },
+  'SnapshotService.GetSnapshot': {
+    ...{ credential: 'api key', foreign: 'SNAPSHOT_NOT_FOUND' },
+    call: ({ snapshots }, options, { snapshotId }) =>
+      snapshots.getSnapshot({ snapshotId }, options),
+  },
+  'SnapshotService.ListSnapshots': {
+    ...{ credential: 'api key', foreign: 'own things' },
+    call: ({ snapshots }, options) => snapshots.listSnapshots(PAGE, options),
+  },
+  'SnapshotService.DeleteSnapshot': {
+    ...{ credential: 'api key', foreign: 'SNAPSHOT_NOT_FOUND' },
+    call: ({ snapshots }, options, { snapshotId }) =>
+      snapshots.deleteSnapshot({ snapshotId }, options),
   },
   'ProcessService.Exec': {
     ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
@@ -170,7 +223,9 @@ describe('authorization', () => {
       it('hides the objects of one team from another', async () => {
         const call = row.call(test.clients, expectedOf(stranger), target);
         if (row.foreign === 'own things') {
-          expect(toText(await call)).not.to.include(target.sandboxId);
+          const text = toText(await call);
+          expect(text).not.to.include(target.sandboxId);
+          expect(text).not.to.include(target.snapshotId);
         } else {
           const error = await errorOf(call);
           expect([error?.code, error?.reason]).to.deep.equal([Code.NOT_FOUND, row.foreign]);
@@ -180,7 +235,7 @@ describe('authorization', () => {
     });
   }
 
-  /** A new account with a sandbox, a file in it and a spare key. */
+  /** A new account with a sandbox, a file in it, a snapshot of it and a spare key. */
   async function makeTarget(): Promise<Target> {
     const account = await test.signUp();
     const { sandboxId } = await test.clients.sandboxes.createSandbox(
@@ -189,7 +244,11 @@ describe('authorization', () => {
     );
     test.agent.files.set(`${sandboxId}:/there`, Buffer.from('x'));
     const { apiKey } = await test.clients.apiKeys.createApiKey({ name: 'spare' }, account.asUser);
-    return { account, sandboxId, apiKeyId: apiKey?.apiKeyId ?? '' };
+    const { snapshotId } = await test.clients.snapshots.createSnapshot(
+      { sandboxId, name: '' },
+      account.asTeam,
+    );
+    return { account, sandboxId, apiKeyId: apiKey?.apiKeyId ?? '', snapshotId };
   }
 
   async function expectRefused(
@@ -206,8 +265,10 @@ describe('authorization', () => {
   }
 
   async function expectUntouched(): Promise<void> {
-    const { account, sandboxId, apiKeyId } = target;
-    await test.clients.sandboxes.getSandbox({ sandboxId }, account.asTeam);
+    const { account, sandboxId, apiKeyId, snapshotId } = target;
+    const sandbox = await test.clients.sandboxes.getSandbox({ sandboxId }, account.asTeam);
+    expect(sandbox).to.include({ state: SandboxState.SANDBOX_STATE_RUNNING, timeoutSec: 0 });
+    await test.clients.snapshots.getSnapshot({ snapshotId }, account.asTeam);
     const { apiKeys } = await test.clients.apiKeys.listApiKeys(PAGE, account.asUser);
     expect(apiKeys.map((key) => key.apiKeyId)).to.include(apiKeyId);
     expect(test.agent.files.has(`${sandboxId}:/f`)).to.equal(false);

@@ -7,7 +7,12 @@ import { ApiKeyServiceService } from '../../gen/ts/wrenn/v1/api_key.js';
 import { AuthServiceService, type Session } from '../../gen/ts/wrenn/v1/auth.js';
 import { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
 import { ProcessServiceService } from '../../gen/ts/wrenn/v1/process.js';
-import { type CreateSandboxRequest, SandboxServiceService } from '../../gen/ts/wrenn/v1/sandbox.js';
+import {
+  type CreateSandboxRequest,
+  SandboxServiceService,
+  TimeoutAction,
+} from '../../gen/ts/wrenn/v1/sandbox.js';
+import { SnapshotServiceService } from '../../gen/ts/wrenn/v1/snapshot.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { type Log, silentLog } from '../../lib/log/log.js';
 import type { PostgresConnection } from '../../lib/postgres/connection.js';
@@ -24,6 +29,7 @@ export interface Clients {
   auth: RpcClient<typeof AuthServiceService>;
   apiKeys: RpcClient<typeof ApiKeyServiceService>;
   sandboxes: RpcClient<typeof SandboxServiceService>;
+  snapshots: RpcClient<typeof SnapshotServiceService>;
   processes: RpcClient<typeof ProcessServiceService>;
   files: RpcClient<typeof FileServiceService>;
   close(): void;
@@ -120,6 +126,7 @@ export function connectClients(address: string): Clients {
     auth: connect(AuthServiceService),
     apiKeys: connect(ApiKeyServiceService),
     sandboxes: connect(SandboxServiceService),
+    snapshots: connect(SnapshotServiceService),
     processes: connect(ProcessServiceService),
     files: connect(FileServiceService),
   };
@@ -150,5 +157,7 @@ export function withMetadata(metadata: Record<string, string>): ClientCallOption
 
 /** A create request in which everything is left to the defaults. */
 export function plainSandbox(fields: Partial<CreateSandboxRequest> = {}): CreateSandboxRequest {
-  return { template: '', vcpus: 0, memoryMb: 0, timeoutSec: 0, env: {}, metadata: {}, ...fields };
+  const nothing = { template: '', vcpus: 0, memoryMb: 0, timeoutSec: 0, env: {}, metadata: {} };
+  const onTimeout = TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED;
+  return { ...nothing, onTimeout, ...fields };
 }

@@ -1,54 +1,67 @@
 /**
  * A host agent in memory behind the real contract, on a real Unix socket. It
- * keeps sandboxes as the real one does; a test scripts what goes wrong.
+ * keeps sandboxes and snapshots as the real one does; a test scripts what goes
+ * wrong.
  */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import {
   type CreateSandboxRequest,
-  type ExecRequest,
-  type ExecResponse,
-  type Host,
+  type CreateSnapshotRequest,
+  type ForkResult,
+  type ForkSandboxRequest,
   HostAgentServiceService,
+  type PauseSandboxRequest,
+  type ResumeSandboxRequest,
+  type ResumeSandboxResponse,
   type Sandbox,
   SandboxState,
+  type Snapshot,
 } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { Code, type Reason, reasonNumber, WrennError } from '../../lib/errors/index.js';
-import { ChangeCounter } from '../../lib/lifecycle/change-counter.js';
-import { delay } from '../../lib/lifecycle/delay.js';
+import { KeyedLock } from '../../lib/lifecycle/keyed-lock.js';
 import { silentLog } from '../../lib/log/log.js';
 import type { Handlers } from '../../lib/rpc/service.js';
 import { serve } from '../../lib/rpc/service.js';
 import { toTimestamp } from '../../lib/rpc/timestamp.js';
 import { createRequestCheck } from '../../lib/rpc/validation.js';
+import { defaultScript } from './fake-host-agent-script.js';
+import { asPaused, asRunning, FakeSandboxes } from './fake-host-sandboxes.js';
+
+export { answerOf, untilAborted } from './fake-host-agent-script.js';
 
 type AgentHandlers = Handlers<typeof HostAgentServiceService, undefined>;
 
-/** What a test may change while the agent runs. */
-export interface AgentScript {
-  host: Host;
-  complete: boolean;
-  /** Runs before a boot succeeds; throws to fail it. The signal aborts when the boot is called off. */
-  beforeBoot: (request: CreateSandboxRequest, signal: AbortSignal) => Promise<void>;
-  beforeDestroy: (sandboxId: string) => Promise<void>;
-  exec: (request: ExecRequest, signal: AbortSignal) => Promise<ExecResponse>;
-}
+const { SANDBOX_STATE_STARTING, SANDBOX_STATE_RUNNING } = SandboxState;
+const { SANDBOX_STATE_PAUSING, SANDBOX_STATE_PAUSED, SANDBOX_STATE_RESUMING } = SandboxState;
+
+/** Bytes that each snapshot takes. */
+export const SNAPSHOT_BYTES = 12_345;
 
 export class FakeHostAgent {
   readonly socketPath: string;
-  readonly sandboxes = new Map<string, Sandbox>();
   readonly files = new Map<string, Buffer>();
   /** Requests as they arrived, for assertions on what goes to the host. */
   readonly created: CreateSandboxRequest[] = [];
   readonly destroyed: string[] = [];
-  readonly #boots = new Map<string, AbortController>();
-  readonly #buried = new Set<string>();
-  readonly #changes = new ChangeCounter();
+  readonly paused: PauseSandboxRequest[] = [];
+  readonly resumed: ResumeSandboxRequest[] = [];
+  readonly forked: ForkSandboxRequest[] = [];
+  readonly #model = new FakeSandboxes();
+  readonly #locks = new KeyedLock();
   #server: Server | undefined;
 
-  script: AgentScript = defaultScript();
+  script = defaultScript();
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
+  }
+
+  get sandboxes(): Map<string, Sandbox> {
+    return this.#model.byId;
+  }
+
+  get snapshots(): Map<string, Snapshot> {
+    return this.#model.snapshots;
   }
 
   async start(): Promise<void> {
@@ -72,40 +85,42 @@ export class FakeHostAgent {
     this.#server = undefined;
   }
 
-  /** Forgets all sandboxes and goes back to doing what it is asked for. */
+  /** Forgets all that it has and goes back to doing what it is asked for. */
   reset(): void {
     this.script = defaultScript();
-    this.sandboxes.clear();
-    this.created.length = 0;
-    this.destroyed.length = 0;
-    this.#changes.bump();
+    this.#model.clear();
+    for (const seen of [this.created, this.destroyed, this.paused, this.resumed, this.forked]) {
+      seen.length = 0;
+    }
   }
 
   /** Makes a sandbox end by itself. */
   end(sandboxId: string, reason: Reason): void {
-    const sandbox = this.#require(sandboxId);
-    sandbox.state = SandboxState.SANDBOX_STATE_ENDED;
-    sandbox.endReason = reasonNumber(reason);
-    this.#changes.bump();
+    this.#model.end(sandboxId, reason);
   }
 
-  /** Puts a sandbox there that nobody asked for. */
+  /** Makes the inactivity timeout of a sandbox pass. */
+  expire(sandboxId: string): void {
+    this.#model.expire(sandboxId);
+  }
+
+  /** Puts a sandbox there that nobody asked for, or changes one. */
   plant(sandboxId: string, fields: Partial<Sandbox> = {}): void {
-    this.sandboxes.set(sandboxId, { ...emptySandbox(sandboxId), ...fields });
-    this.#changes.bump();
+    this.#model.set(sandboxId, fields);
   }
 
   #handlers(): AgentHandlers {
+    return { ...this.#lifeHandlers(), ...this.#snapshotHandlers(), ...this.#useHandlers() };
+  }
+
+  #lifeHandlers() {
     return {
       getHost: async () => this.script.host,
       createSandbox: async ({ signal }, request) => this.#create(request, signal),
       destroySandbox: async (_context, { sandboxId }) => {
         await this.script.beforeDestroy(sandboxId);
-        this.#buried.add(sandboxId);
-        this.#boots.get(sandboxId)?.abort(deletedWhileStarting());
-        this.sandboxes.delete(sandboxId);
+        this.#model.destroy(sandboxId);
         this.destroyed.push(sandboxId);
-        this.#changes.bump();
         return {};
       },
       listSandboxes: async () => ({
@@ -114,10 +129,44 @@ export class FakeHostAgent {
         complete: this.script.complete,
       }),
       watchChanges: (context) => this.#watch(context.signal),
+      pauseSandbox: (_context, request) =>
+        this.#locks.run(request.sandboxId, () => this.#pause(request)),
+      resumeSandbox: (_context, request) =>
+        this.#locks.run(request.sandboxId, () => this.#resume(request)),
+      forkSandbox: async (_context, request) => this.#fork(request),
+    } satisfies Partial<AgentHandlers>;
+  }
+
+  #snapshotHandlers() {
+    return {
+      createSnapshot: async (_context, request) => this.#freeze(request),
+      deleteSnapshot: async (_context, { snapshotId }) => {
+        await this.script.beforeDeleteSnapshot(snapshotId);
+        this.snapshots.delete(snapshotId);
+        return {};
+      },
+      listGenerations: async (_context, { sandboxId }) => {
+        this.#model.require(sandboxId);
+        return { generations: this.#model.generations.get(sandboxId) ?? [] };
+      },
+      verifyGeneration: async (_context, { sandboxId }) => {
+        this.#model.require(sandboxId);
+        await this.script.verify(sandboxId);
+        const newest = this.#model.generations.get(sandboxId)?.at(-1);
+        return { generationId: newest?.generationId ?? '', verifiedBytes: 4096 };
+      },
+    } satisfies Partial<AgentHandlers>;
+  }
+
+  #useHandlers() {
+    return {
       pingSandbox: async (_context, { sandboxId }) => {
-        const sandbox = this.#running(sandboxId);
-        sandbox.lastActiveAt = toTimestamp(Date.now());
-        return sandbox;
+        this.#running(sandboxId);
+        return this.#model.set(sandboxId, { lastActiveAt: toTimestamp(Date.now()) });
+      },
+      setSandboxTimeout: async (_context, { sandboxId, timeoutSec, pauseOnTimeout }) => {
+        this.#model.requireState(sandboxId, SANDBOX_STATE_RUNNING, SANDBOX_STATE_PAUSED);
+        return this.#model.set(sandboxId, { timeoutSec, pauseOnTimeout });
       },
       exec: async ({ signal }, request) => {
         this.#running(request.sandboxId);
@@ -134,126 +183,102 @@ export class FakeHostAgent {
         if (!content) throw new WrennError(Code.NOT_FOUND, 'FILE_NOT_FOUND', 'agent text');
         return { content };
       },
-    };
+    } satisfies Partial<AgentHandlers>;
   }
 
   async *#watch(signal: AbortSignal): AsyncIterable<Record<string, never>> {
     for (let seen = -1; ; ) {
-      seen = await this.#changes.after(seen, signal);
+      seen = await this.#model.changes.after(seen, signal);
       yield {};
     }
   }
 
   async #create(request: CreateSandboxRequest, signal: AbortSignal): Promise<Sandbox> {
-    const { sandboxId } = request;
-    if (this.#buried.has(sandboxId)) {
-      throw new WrennError(Code.ABORTED, 'STALE_GENERATION', 'agent text');
-    }
-    if (this.sandboxes.has(sandboxId)) {
-      throw new WrennError(Code.ALREADY_EXISTS, 'SANDBOX_EXISTS', 'agent text');
+    const { sandboxId, snapshotId } = request;
+    this.#model.requireNew(sandboxId);
+    if (snapshotId && !this.snapshots.has(snapshotId)) {
+      throw new WrennError(Code.NOT_FOUND, 'SNAPSHOT_NOT_FOUND', 'agent text');
     }
     this.created.push(request);
-    const boot = new AbortController();
-    this.#boots.set(sandboxId, boot);
-    this.plant(sandboxId, {
-      ...request,
-      state: SandboxState.SANDBOX_STATE_STARTING,
-      startedAt: undefined,
-    });
-    try {
-      const either = AbortSignal.any([signal, boot.signal]);
+    this.#model.set(sandboxId, { ...request, startedAt: undefined });
+    const to = { state: SANDBOX_STATE_RUNNING, startedAt: toTimestamp(Date.now()) };
+    return this.#model.pass(sandboxId, { via: SANDBOX_STATE_STARTING, to }, async (destroyed) => {
+      const either = AbortSignal.any([signal, destroyed]);
       await this.script.beforeBoot(request, either);
       either.throwIfAborted();
-    } catch (error) {
-      this.sandboxes.delete(sandboxId);
-      this.#changes.bump();
-      throw error;
-    } finally {
-      this.#boots.delete(sandboxId);
+    });
+  }
+
+  async #pause(request: PauseSandboxRequest): Promise<Sandbox> {
+    const { sandboxId, generation } = request;
+    this.paused.push(request);
+    this.#model.fence(sandboxId, generation);
+    const sandbox = this.#model.require(sandboxId);
+    if (sandbox.state === SANDBOX_STATE_PAUSED) return sandbox;
+    this.#running(sandboxId);
+    const back = { state: SANDBOX_STATE_RUNNING };
+    return this.#model.pass(
+      sandboxId,
+      { via: SANDBOX_STATE_PAUSING, to: asPaused(), back },
+      async () => {
+        await this.script.beforePause(request);
+        this.#model.seal(sandboxId);
+      },
+    );
+  }
+
+  async #resume(request: ResumeSandboxRequest): Promise<ResumeSandboxResponse> {
+    const { sandboxId, generation } = request;
+    this.resumed.push(request);
+    this.#model.fence(sandboxId, generation);
+    const before = this.#model.require(sandboxId);
+    if (before.state === SANDBOX_STATE_RUNNING) return { sandbox: before, steps: [] };
+    this.#model.requireState(sandboxId, SANDBOX_STATE_PAUSED);
+    const back = { state: SANDBOX_STATE_PAUSED };
+    const sandbox = await this.#model.pass(
+      sandboxId,
+      { via: SANDBOX_STATE_RESUMING, to: asRunning(), back },
+      (destroyed) => this.script.beforeResume(request, destroyed),
+    );
+    return { sandbox, steps: [{ name: 'wall_clock', durationMs: 1 }] };
+  }
+
+  async #freeze(request: CreateSnapshotRequest): Promise<Snapshot> {
+    const { snapshotId, sandboxId } = request;
+    const there = this.snapshots.get(snapshotId);
+    if (there) return there;
+    const sandbox = this.#model.requireState(
+      sandboxId,
+      SANDBOX_STATE_RUNNING,
+      SANDBOX_STATE_PAUSED,
+    );
+    await this.script.beforeSnapshot(request);
+    const { vcpus, memoryMb } = sandbox;
+    const snapshot = { snapshotId, vcpus, memoryMb, sizeBytes: SNAPSHOT_BYTES };
+    this.snapshots.set(snapshotId, snapshot);
+    return snapshot;
+  }
+
+  async #fork(request: ForkSandboxRequest): Promise<{ results: ForkResult[] }> {
+    this.forked.push(request);
+    const { sandboxId, childIds } = request;
+    const parent = this.#model.requireState(sandboxId, SANDBOX_STATE_RUNNING, SANDBOX_STATE_PAUSED);
+    await this.script.beforeFork(request);
+    return { results: childIds.map((childId, index) => this.#copy(parent, childId, index)) };
+  }
+
+  #copy(parent: Sandbox, childId: string, index: number): ForkResult {
+    const reason = this.script.forkFailure(index);
+    if (reason) {
+      const error = { code: Code.INTERNAL, reason: reasonNumber(reason) };
+      return { result: { $case: 'error', value: error } };
     }
-    this.plant(sandboxId, { ...request });
-    return this.#require(sandboxId);
+    this.#model.requireNew(childId);
+    const fields = { ...parent, sandboxId: childId, generation: 1, ...asRunning() };
+    return { result: { $case: 'sandbox', value: this.#model.set(childId, fields) } };
   }
 
   #running(sandboxId: string): Sandbox {
-    const sandbox = this.#require(sandboxId);
-    if (sandbox.state === SandboxState.SANDBOX_STATE_RUNNING) return sandbox;
-    const state = SandboxState[sandbox.state].slice('SANDBOX_STATE_'.length);
-    throw new WrennError(Code.FAILED_PRECONDITION, 'SANDBOX_STATE', 'agent text', {
-      metadata: { state, end_reason: reasonText(sandbox.endReason) },
-    });
+    return this.#model.requireState(sandboxId, SANDBOX_STATE_RUNNING);
   }
-
-  #require(sandboxId: string): Sandbox {
-    const sandbox = this.sandboxes.get(sandboxId);
-    if (!sandbox) throw new WrennError(Code.NOT_FOUND, 'SANDBOX_NOT_FOUND', 'agent text');
-    return sandbox;
-  }
-}
-
-function defaultScript(): AgentScript {
-  return {
-    host: {
-      hostId: 'fakehost',
-      driver: 'fake',
-      accelerator: 'none',
-      templates: ['minimal'],
-      runId: 'run1',
-      memoryMbTotal: 1_000_000,
-      memoryMbUsed: 0,
-    },
-    complete: true,
-    beforeBoot: async () => undefined,
-    beforeDestroy: async () => undefined,
-    exec: async (request) => answerOf(`${[request.cmd, ...request.args].join(' ')}\n`),
-  };
-}
-
-/** The answer of a program that printed this and ended with 0. */
-export function answerOf(
-  stdout: string | Buffer,
-  fields: Partial<ExecResponse> = {},
-): ExecResponse {
-  return {
-    stdout: Buffer.from(stdout as string),
-    stderr: Buffer.alloc(0),
-    stdoutTruncated: false,
-    stderrTruncated: false,
-    exitCode: 0,
-    signal: '',
-    durationMs: 1,
-    ...fields,
-  };
-}
-
-/** Resolves never, and rejects when the signal aborts. */
-export async function untilAborted(signal: AbortSignal): Promise<never> {
-  await delay(2 ** 31 - 1, signal);
-  throw new Error('aborted signals reject');
-}
-
-function emptySandbox(sandboxId: string): Sandbox {
-  return {
-    sandboxId,
-    state: SandboxState.SANDBOX_STATE_RUNNING,
-    endReason: reasonNumber('UNSPECIFIED'),
-    template: 'minimal',
-    vcpus: 1,
-    memoryMb: 512,
-    timeoutSec: 0,
-    guestIp: '10.192.0.2',
-    hostIp: '10.192.0.1',
-    createdAt: toTimestamp(Date.now()),
-    startedAt: toTimestamp(Date.now()),
-    lastActiveAt: toTimestamp(Date.now()),
-    generation: 1,
-  };
-}
-
-function reasonText(reason: number): string {
-  return reason === reasonNumber('SANDBOX_TIMEOUT') ? 'SANDBOX_TIMEOUT' : 'VMM_EXITED';
-}
-
-function deletedWhileStarting(): WrennError {
-  return new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'agent text');
 }
