@@ -6,6 +6,7 @@ import { WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { mapConcurrently } from '../../lib/lifecycle/map-concurrently.js';
 import { sandboxExists } from './errors.js';
+import type { Host } from './host.js';
 import { checkSandboxId } from './names.js';
 import { findPaused } from './pausing.js';
 import type { SandboxPlan, SandboxRegistry } from './registry.js';
@@ -57,6 +58,11 @@ export async function forkSandbox(
     await host.snapshots.removeRef('fork', forkId);
     registry.collectGarbage();
   }
+}
+
+/** Gives up the generations of forks that an earlier agent did not finish; their children hold them. */
+export async function removeForks({ snapshots }: Host): Promise<void> {
+  for (const { name } of snapshots.refs('fork')) await snapshots.removeRef('fork', name);
 }
 
 /** What the children are: all that the parent is, but nobody's command and their own age. */

@@ -19,7 +19,7 @@ import {
   templateNotFound,
   wrongPhase,
 } from './errors.js';
-import { type ForkResult, forkSandbox } from './fork.js';
+import { type ForkResult, forkSandbox, removeForks } from './fork.js';
 import type { Host } from './host.js';
 import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
 import { findPaused, listPaused, pause, pauseExpired, type Resumed, resume } from './pausing.js';
@@ -98,6 +98,12 @@ export class SandboxManager {
     return this.#recoveryComplete;
   }
 
+  /** Frees now what a stopping sandbox still holds, which the reaper would do in a while. Never rejects. */
+  async finish(sandboxId: string): Promise<void> {
+    const sandbox = this.#registry.get(sandboxId);
+    if (sandbox) await this.#registry.locked(sandboxId, () => this.#registry.finish(sandbox));
+  }
+
   /** Resolves when nothing is being removed that nobody needs. */
   settled(): Promise<void> {
     return this.#registry.collected();
@@ -145,9 +151,8 @@ export class SandboxManager {
         await this.#registry.start(sandbox, request, signal);
         return sandbox;
       } catch (error) {
-        // A warm template that cannot be restored would fail every create.
-        if (options.snapshotId === '' && origin.kind === 'restore' && !signal.aborted) {
-          await this.#warm.discard(origin.generationId);
+        if (options.snapshotId === '' && origin.kind === 'restore') {
+          await this.#warm.noteFailure(origin.generationId, error);
         }
         throw error;
       }
@@ -165,9 +170,10 @@ export class SandboxManager {
     }
     this.#registry.get(sandboxId)?.abortStart.abort(deletedWhileStarting(sandboxId));
     await this.#registry.locked(sandboxId, async () => {
+      // First, so that whatever fails afterwards is only freed and never comes back.
+      await this.#host.snapshots.removeRef('sandbox', sandboxId);
       const sandbox = this.#registry.get(sandboxId);
       if (sandbox) await this.#registry.stop(sandbox);
-      await this.#host.snapshots.removeRef('sandbox', sandboxId);
       this.#registry.changes.bump();
       this.#registry.collectGarbage();
     });
@@ -290,6 +296,7 @@ export class SandboxManager {
   async #recover(): Promise<void> {
     const { sandboxes, isWhole } = await recoverSandboxes(this.#host);
     for (const sandbox of sandboxes) this.#registry.adopt(sandbox);
+    await removeForks(this.#host);
     if (isWhole) {
       await sweepHost(this.#host, sandboxes);
       this.#registry.collectGarbage();

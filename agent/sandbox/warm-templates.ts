@@ -5,6 +5,7 @@
  * another memory size or newer images, makes another one.
  */
 import { createHash } from 'node:crypto';
+import { hasReason, type Reason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import type { SandboxImages } from '../ledger/entry.js';
 import { captureGeneration } from './capture.js';
@@ -15,6 +16,16 @@ import { StepTimes } from './step-times.js';
 
 /** Hexadecimal digits of a key: 128 bits. */
 const KEY_LENGTH = 32;
+/** Errors of a restore that lie with what is restored, and not with the host or the caller. */
+const RESTORE_FAULTS: readonly Reason[] = [
+  'SNAPSHOT_DAMAGED',
+  'SNAPSHOT_INCOMPATIBLE',
+  'VMM_FAILED',
+  'VMM_EXITED',
+  'BOOT_TIMEOUT',
+  'GUEST_UNREACHABLE',
+  'RESTORE_FAILED',
+];
 
 export interface WarmShape {
   template: string;
@@ -53,9 +64,11 @@ export class WarmTemplates {
     }
   }
 
-  /** Gives up one that could not be restored, so that the next create makes another. */
-  async discard(generationId: string): Promise<void> {
+  /** Gives up one that cannot be restored, which would fail every create; the next one makes another. */
+  async noteFailure(generationId: string, error: unknown): Promise<void> {
+    if (!hasReason(error, ...RESTORE_FAULTS)) return;
     const { host } = this.#registry;
+    host.log.warn('warm template given up', { generation_id: generationId, error });
     for (const { name, generationId: id } of host.snapshots.refs('warm')) {
       if (id === generationId) await host.snapshots.removeRef('warm', name);
     }

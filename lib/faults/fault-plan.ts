@@ -68,6 +68,8 @@ interface Fault {
 export class FaultPlan {
   readonly #faults = new Map<FaultStep, Fault[]>();
   readonly #reached = new Map<FaultStep, number>();
+  #deadly: { step: FaultStep; died: () => void } | undefined;
+  #isDead = false;
 
   /** Makes the step fail when it is next reached and has no fault yet; repeated calls add up. */
   failNext(step: FaultStep, error: unknown = new InjectedFault(step)): void {
@@ -77,6 +79,23 @@ export class FaultPlan {
   /** Makes the step take longer when it is next reached; repeated calls add up. */
   delayNext(step: FaultStep, delayMs: number): void {
     this.#add(step, { delayMs, error: undefined });
+  }
+
+  /**
+   * Makes the step, and every step after it, take for ever, as if the process that goes through
+   * them had been killed there.
+   * @returns resolves when the step is reached.
+   */
+  dieAt(step: FaultStep): Promise<void> {
+    return new Promise((died) => {
+      this.#deadly = { step, died };
+    });
+  }
+
+  /** Lets whoever comes from now on go through; who was caught stays so. */
+  revive(): void {
+    this.#deadly = undefined;
+    this.#isDead = false;
   }
 
   /** Faults that no step has taken yet. */
@@ -93,11 +112,18 @@ export class FaultPlan {
   async reach(step: FaultStep, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     this.#reached.set(step, this.timesReached(step) + 1);
+    if (this.#isDead || this.#deadly?.step === step) return this.#die();
     const fault = this.#faults.get(step)?.shift();
     if (!fault) return;
     if (this.#faults.get(step)?.length === 0) this.#faults.delete(step);
     if (fault.delayMs > 0) await delay(fault.delayMs, signal);
     if (fault.error !== undefined) throw fault.error;
+  }
+
+  #die(): Promise<never> {
+    this.#isDead = true;
+    this.#deadly?.died();
+    return new Promise(() => undefined);
   }
 
   #add(step: FaultStep, fault: Fault): void {

@@ -72,9 +72,14 @@ export class FakeHost implements AsyncDisposable {
     return new FakeHost(host, parts, faults, directory.remove);
   }
 
-  /** What `kill -9` and a new start of the agent do: memory is lost, machines go on. */
+  /** What a stop and a new start of the agent do: memory is lost, machines go on. */
   async restart(): Promise<void> {
     await this.manager.close();
+    await this.takeOver();
+  }
+
+  /** Starts another agent on the same host; the one before it must be closed, or dead by `faults.dieAt`. */
+  async takeOver(): Promise<void> {
     const { log } = this.host;
     // Holds are lost with the process: the new one reads what is on disk.
     this.host.snapshots = await openSnapshotStore(this.host.snapshots.folder, {

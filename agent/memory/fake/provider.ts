@@ -13,7 +13,7 @@ import { serveFile } from '../served-file.js';
 import { MemoryUnavailable } from '../unavailable.js';
 
 const BLOCK_BYTES = 4096;
-const FILE_NAME = 'memory.fake';
+const FILE_NAME = 'served.fake';
 
 export interface FakeMemoryProvider extends MemoryProvider {
   readonly faults: FaultPlan;
