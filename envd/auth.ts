@@ -8,9 +8,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Metadata } from '@grpc/grpc-js';
 import { Code, WrennError } from '../lib/errors/index.js';
-import { writeFileAtomic } from '../lib/files/atomic-write.js';
 import { ENVD_TOKEN_KEY } from '../lib/guest/contract.js';
+import { replaceFile } from './replace-file.js';
 
+const TOKEN_MODE = 0o600;
 const TOKEN = /^[\x21-\x7e]{16,256}$/;
 
 export class TokenStore {
@@ -54,16 +55,9 @@ export class TokenStore {
   }
 
   /** Puts a token in force. When it cannot be kept on disk the old one stays. */
-  async set(token: string): Promise<void> {
-    const before = this.#token;
-    // In force before the first await: of two first calls only one may win.
+  set(token: string): void {
+    replaceFile(this.#path, token, TOKEN_MODE);
     this.#token = token;
-    try {
-      await writeFileAtomic(this.#path, token);
-    } catch (error) {
-      this.#token = before;
-      throw error;
-    }
   }
 }
 

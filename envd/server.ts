@@ -14,6 +14,7 @@ import { Connections } from './connections.js';
 import { filesystemHandlers } from './filesystem/filesystem-service.js';
 import { guestHandlers } from './guest/guest-service.js';
 import { Identity } from './guest/identity.js';
+import { Coprocess } from './process/coprocess.js';
 import { PipeStock } from './process/pipe-stock.js';
 import { processHandlers } from './process/process-service.js';
 
@@ -27,6 +28,7 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   const tokens = new TokenStore(config.runDirectory);
   const identity = new Identity(config.runDirectory);
   const connections = new Connections();
+  const helper = new Coprocess(config.helperPath);
   const pipes = new PipeStock(privateDirectory, config.busyboxPath);
   const server = new Server({
     'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
@@ -35,10 +37,15 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   });
 
   const withToken = { log, authenticate: requireToken(tokens) };
-  serve(server, GuestServiceService, guestHandlers({ config, tokens, identity, connections }), {
-    log,
-    authenticate: requireTokenForGuest(tokens),
-  });
+  serve(
+    server,
+    GuestServiceService,
+    guestHandlers({ config, helper, tokens, identity, connections }),
+    {
+      log,
+      authenticate: requireTokenForGuest(tokens),
+    },
+  );
   serve(server, FilesystemServiceService, filesystemHandlers(), withToken);
   serve(
     server,
@@ -52,6 +59,8 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
     withToken,
   );
 
+  // Before anybody is answered: a snapshot that is taken as soon as that happens has it waiting.
+  helper.start();
   const port = await connections.listen(server, config.host, config.port);
   pipes.prepare();
   return port;

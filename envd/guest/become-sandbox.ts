@@ -3,24 +3,29 @@
  * a restore from a snapshot. One list for both, so that what one of them sets the other does too.
  *
  * Whatever must be secret or unlike that of every copy comes from the host: token, machine id,
- * entropy. Node's own generator is part of a snapshot, so copies draw the same from it. The daemon
- * uses it for nothing but names of temporary files and of requests in its log, which no two
- * machines share.
+ * entropy. Node's own generator is part of a snapshot, so copies draw the same from it; the daemon
+ * draws nothing but the ids of requests in its own log.
+ *
+ * The steps that write files do so without a turn of the event loop: in a guest that is emulated,
+ * or whose memory is still being fetched, each turn takes a millisecond and more.
  */
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import type { PostInitRequest, PostInitResponse_Step } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import type { TokenStore } from '../auth.js';
 import type { EnvdConfig } from '../config.js';
+import type { Coprocess } from '../process/coprocess.js';
 import type { Identity } from './identity.js';
 import { type HostTime, setClock, setClockAndEntropy } from './kernel-helper.js';
 import { setMachineId } from './machine-id.js';
 
-/** Milliseconds by which a clock may be off after a boot before it is worth a process to set it. */
+/** Milliseconds by which a clock may be off after a boot before it is set. */
 const CLOCK_DRIFT_MS_MAX = 100;
 const NS_PER_MS = 1_000_000n;
 
 export interface Guest {
   config: EnvdConfig;
+  /** wrenn-guest. */
+  helper: Coprocess;
   tokens: TokenStore;
   identity: Identity;
 }
@@ -38,7 +43,7 @@ export interface Change {
   setsEnvironment: boolean;
 }
 
-type Step = [name: string, run: () => Promise<void>];
+type Step = [name: string, run: () => void | Promise<void>];
 
 /** Does every step, also after one has failed: the report tells all that is wrong. */
 export async function becomeSandbox(
@@ -60,15 +65,17 @@ export async function becomeSandbox(
 }
 
 function stepsOf(guest: Guest, change: Change): Step[] {
-  const { config, tokens, identity } = guest;
+  const { config, tokens, identity, helper } = guest;
   const { token, sandboxId, templateId, env } = change.identity;
   const { machineId } = change;
   const steps: (Step | undefined)[] = [
     // First, and in force at once: nobody who knows the old one comes in between.
     ['token', () => tokens.set(token)],
-    ...kernelSteps(config.helperPath, change),
+    ...kernelSteps(helper, change),
     machineId === undefined ? undefined : ['machine_id', () => setMachineId(machineId, config)],
-    change.setsHostname ? ['hostname', () => writeFile(config.hostnamePath, sandboxId)] : undefined,
+    change.setsHostname
+      ? ['hostname', () => writeFileSync(config.hostnamePath, sandboxId)]
+      : undefined,
     change.setsEnvironment ? ['environment', () => identity.setEnvironment(env)] : undefined,
     ['template_id', () => identity.setTemplateId(templateId)],
     ['sandbox_id', () => identity.setSandboxId(sandboxId)],
@@ -76,13 +83,13 @@ function stepsOf(guest: Guest, change: Change): Step[] {
   return steps.filter((step) => step !== undefined);
 }
 
-function kernelSteps(helperPath: string, change: Change): Step[] {
+function kernelSteps(helper: Coprocess, change: Change): Step[] {
   const { entropy, receivedAtNs } = change;
   const time = { wallClockNs: change.identity.wallClockNs, monotonicNs: receivedAtNs };
-  if (entropy === undefined) return [['wall_clock', () => correctClock(helperPath, time)]];
+  if (entropy === undefined) return [['wall_clock', () => correctClock(helper, time)]];
   let started: ReturnType<typeof setClockAndEntropy> | undefined;
   const report = () => {
-    started ??= setClockAndEntropy(helperPath, time, entropy);
+    started ??= setClockAndEntropy(helper, time, entropy);
     return started;
   };
   return [
@@ -92,10 +99,10 @@ function kernelSteps(helperPath: string, change: Change): Step[] {
 }
 
 /** A machine reads its clock chip at boot, which counts whole seconds. */
-async function correctClock(helperPath: string, time: HostTime): Promise<void> {
+async function correctClock(helper: Coprocess, time: HostTime): Promise<void> {
   if (time.wallClockNs === 0n) return;
   const hostNowNs = time.wallClockNs + process.hrtime.bigint() - time.monotonicNs;
   const driftMs = Number(hostNowNs / NS_PER_MS) - Date.now();
   if (Math.abs(driftMs) <= CLOCK_DRIFT_MS_MAX) return;
-  (await setClock(helperPath, time)).requireDone('wall_clock');
+  (await setClock(helper, time)).requireDone('wall_clock');
 }

@@ -5,10 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../lib/files/atomic-write.js';
+import { replaceFile } from '../replace-file.js';
 
 /** Files that any program of the guest may read. */
 const PUBLIC_MODE = 0o644;
+const PRIVATE_MODE = 0o600;
 const TEMPLATE_ID_FILE = '.WRENN_TEMPLATE_ID';
 const SANDBOX_ID_FILE = '.WRENN_SANDBOX';
 const ENVIRONMENT_FILE = 'envd-environment.json';
@@ -27,17 +28,17 @@ export class Identity {
     return this.#environment;
   }
 
-  async setEnvironment(environment: Record<string, string>): Promise<void> {
-    await writeFileAtomic(join(this.#directory, ENVIRONMENT_FILE), JSON.stringify(environment));
+  setEnvironment(environment: Record<string, string>): void {
+    replaceFile(join(this.#directory, ENVIRONMENT_FILE), JSON.stringify(environment), PRIVATE_MODE);
     this.#environment = { ...environment };
   }
 
-  async setTemplateId(templateId: string): Promise<void> {
-    await writeFileAtomic(join(this.#directory, TEMPLATE_ID_FILE), templateId, PUBLIC_MODE);
+  setTemplateId(templateId: string): void {
+    replaceFile(join(this.#directory, TEMPLATE_ID_FILE), templateId, PUBLIC_MODE);
   }
 
-  async setSandboxId(sandboxId: string): Promise<void> {
-    await writeFileAtomic(join(this.#directory, SANDBOX_ID_FILE), sandboxId, PUBLIC_MODE);
+  setSandboxId(sandboxId: string): void {
+    replaceFile(join(this.#directory, SANDBOX_ID_FILE), sandboxId, PUBLIC_MODE);
   }
 }
 

@@ -1,8 +1,7 @@
 /** What only wrenn-guest (native/guest) can do for the daemon: the kernel's clock and randomness. */
 import { getSystemErrorName } from 'node:util';
-import { run } from '../../lib/process/run.js';
+import type { Coprocess } from '../process/coprocess.js';
 
-const HELPER_TIMEOUT_MS = 10_000;
 const REPORT_LINE = /^([a-z_]+) (\d{1,4})$/gm;
 
 /** The host's wall clock, and when it was so. */
@@ -34,27 +33,19 @@ export class HelperReport {
 }
 
 /** Sets the clock. */
-export function setClock(helperPath: string, time: HostTime): Promise<HelperReport> {
-  return runHelper(helperPath, ['clock', ...toArguments(time)]);
+export async function setClock(helper: Coprocess, time: HostTime): Promise<HelperReport> {
+  return new HelperReport(await helper.ask(`clock ${words(time)}`));
 }
 
-/** Sets the clock and renews the kernel's randomness, in one process: starting one takes long. */
-export function setClockAndEntropy(
-  helperPath: string,
+/** Sets the clock and renews the kernel's randomness. */
+export async function setClockAndEntropy(
+  helper: Coprocess,
   time: HostTime,
   entropy: Buffer,
 ): Promise<HelperReport> {
-  return runHelper(helperPath, ['restore', ...toArguments(time)], entropy);
+  return new HelperReport(await helper.ask(`restore ${words(time)} ${entropy.toString('hex')}`));
 }
 
-function toArguments({ wallClockNs, monotonicNs }: HostTime): string[] {
-  return [String(wallClockNs), String(monotonicNs)];
-}
-
-async function runHelper(path: string, args: string[], input?: Buffer): Promise<HelperReport> {
-  const { stdout } = await run(path, args, {
-    timeoutMs: HELPER_TIMEOUT_MS,
-    ...(input ? { input } : {}),
-  });
-  return new HelperReport(stdout);
+function words({ wallClockNs, monotonicNs }: HostTime): string {
+  return `${wallClockNs} ${monotonicNs}`;
 }

@@ -1,6 +1,6 @@
 /** The id by which programs tell one machine from another. */
-import { lstat } from 'node:fs/promises';
-import { writeFileAtomic } from '../../lib/files/atomic-write.js';
+import { lstatSync } from 'node:fs';
+import { replaceFile } from '../replace-file.js';
 
 const MACHINE_ID_MODE = 0o444;
 
@@ -11,19 +11,10 @@ export interface MachineIdFiles {
 }
 
 /** @param machineId 32 hexadecimal digits. */
-export async function setMachineId(machineId: string, files: MachineIdFiles): Promise<void> {
+export function setMachineId(machineId: string, files: MachineIdFiles): void {
   const content = `${machineId}\n`;
-  await writeFileAtomic(files.machineIdPath, content, MACHINE_ID_MODE);
-  if (await isRegularFile(files.dbusMachineIdPath)) {
-    await writeFileAtomic(files.dbusMachineIdPath, content, MACHINE_ID_MODE);
-  }
-}
-
-async function isRegularFile(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isFile();
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
-    throw error;
+  replaceFile(files.machineIdPath, content, MACHINE_ID_MODE);
+  if (lstatSync(files.dbusMachineIdPath, { throwIfNoEntry: false })?.isFile()) {
+    replaceFile(files.dbusMachineIdPath, content, MACHINE_ID_MODE);
   }
 }

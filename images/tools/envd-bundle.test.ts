@@ -30,6 +30,7 @@ describe('bundle of the guest daemon', function () {
       bundlePath,
       target: join(directory.path, 'envd.bundle.cache'),
       busyboxPath: '/bin/false',
+      helperPath: '/bin/false',
     });
     await copyFile(
       join(packageRoot(), 'images/tools/envd-loader.cjs'),

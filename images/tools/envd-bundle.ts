@@ -24,6 +24,8 @@ export interface CompileRequest {
   target: string;
   /** Static busybox for the daemon, which is started once. */
   busyboxPath: string;
+  /** wrenn-guest, likewise. */
+  helperPath: string;
 }
 
 /** @throws WrennError HOST_REQUIREMENT when the sources do not bundle. */
@@ -50,7 +52,7 @@ export async function bundleEnvd(): Promise<Buffer> {
 
 /** Writes the compiled form of what the daemon's start needs; envd-loader.cjs says what for. */
 export async function compileEnvd(request: CompileRequest): Promise<void> {
-  const { nodePath, bundlePath, target, busyboxPath } = request;
+  const { nodePath, bundlePath, target, busyboxPath, helperPath } = request;
   const runDirectory = await mkdtemp(join(tmpdir(), 'wrenn-compile-'));
   try {
     await runStep(
@@ -60,6 +62,7 @@ export async function compileEnvd(request: CompileRequest): Promise<void> {
         ...[join(packageRoot(), COMPILER_PATH), bundlePath, target],
         ...['--host=127.0.0.1', '--port=0'],
         ...[`--run-directory=${runDirectory}`, `--busybox=${busyboxPath}`],
+        `--helper=${helperPath}`,
       ],
       { timeoutMs: COMPILE_TIMEOUT_MS },
     );

@@ -107,6 +107,7 @@ async function collectEnvd(directory: string, bundle: Buffer, nodePath: string):
     bundlePath,
     target: join(directory, 'envd.bundle.cache'),
     busyboxPath: join(directory, 'bin', 'busybox'),
+    helperPath: join(directory, 'bin', GUEST_HELPER_NAME),
   });
 }
 

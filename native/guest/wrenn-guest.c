@@ -2,25 +2,29 @@
  * What envd, the daemon of a guest, cannot do from Node: set the clock to the nanosecond, and give
  * the kernel's random number generator new entropy after the guest was restored from a snapshot.
  *
- *     wrenn-guest clock WALL_NS MONOTONIC_NS
- *     wrenn-guest restore WALL_NS MONOTONIC_NS < ENTROPY
- *     wrenn-guest --help
+ *     wrenn-guest [--help]
+ *
+ * envd starts it with itself and it lives as long: to start a process takes tens of milliseconds in
+ * a guest that is emulated, or whose memory is still being fetched. It reads one request a line
+ * from standard input, until that ends:
+ *
+ *     clock WALL_NS MONOTONIC_NS
+ *     restore WALL_NS MONOTONIC_NS ENTROPY
  *
  * WALL_NS is the host's wall clock, in nanoseconds since the epoch, at the moment at which this
  * guest's CLOCK_MONOTONIC read MONOTONIC_NS: however long it takes until this program runs, the
  * clock comes out right. A WALL_NS of 0 leaves the clock as it is. ENTROPY is 32 to 512 random
- * bytes, which are credited in full.
+ * bytes, in lower-case hexadecimal digits, which are credited in full.
  *
- * Nothing is done unless all arguments and the entropy are good. Then every step is tried, also
- * after one has failed, and each prints one line of its name and 0 or the error number:
+ * Nothing is done unless the whole request is good. Then every step is tried, also after one has
+ * failed. The answer has a line for each, with 0 or the error number, and ends with an empty line:
  *
  *     wall_clock 0
  *     add_entropy 0
  *     reseed 0
  *
- * Exits 0 when all steps were tried, 1 when that could not be printed, and 2 with one sentence on
- * stderr when nothing was done. Without stdio, whose start and buffers a freshly restored guest
- * would have to fetch page by page.
+ * A request that is not good is answered by `refused` and an error number. Exits 0 at the end of
+ * the input, 1 when nobody takes its answers, and 2 when it cannot tell requests apart.
  */
 #define _GNU_SOURCE
 
@@ -41,16 +45,24 @@
 
 enum {
 	EXIT_DONE = 0,
-	EXIT_NOT_REPORTED = 1,
-	EXIT_NOTHING_DONE = 2,
+	EXIT_NOT_ANSWERED = 1,
+	EXIT_NO_REQUESTS = 2,
 
 	ENTROPY_BYTES_MIN = 32,
 	ENTROPY_BYTES_MAX = 512,
 	BITS_PER_BYTE = 8,
 
-	/* Digits of the largest number and a zero byte. */
-	NUMBER_BYTES = 21,
-	LINE_BYTES = 64,
+	/* Digits of an error number and a zero byte. */
+	NUMBER_BYTES = 11,
+	/* Three lines. */
+	ANSWER_BYTES_MAX = 128,
+	/* The longest request, whose entropy takes two digits a byte, with some room. */
+	REQUEST_BYTES_MAX = 2 * ENTROPY_BYTES_MAX + 128,
+};
+
+struct answer {
+	char text[ANSWER_BYTES_MAX];
+	size_t length;
 };
 
 struct moment {
@@ -83,47 +95,56 @@ static int write_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-static int refuse(const char *sentence)
+static int fail(const char *sentence)
 {
 	const char *parts[] = { "wrenn-guest: ", sentence, "\n" };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		write_all(STDERR_FILENO, parts[i], strlen(parts[i]));
-	return EXIT_NOTHING_DONE;
+	return EXIT_NO_REQUESTS;
 }
 
-/* Appends as much of the text as fits, and returns the new length. */
-static size_t append(char *line, size_t length, const char *text)
+/* Appends as much of the text as fits. */
+static void append(struct answer *answer, const char *text)
 {
-	while (*text != '\0' && length < LINE_BYTES)
-		line[length++] = *text++;
-	return length;
+	while (*text != '\0' && answer->length < sizeof(answer->text))
+		answer->text[answer->length++] = *text++;
 }
 
-static const char *to_decimal(unsigned int number, char buffer[NUMBER_BYTES])
+static void append_number(struct answer *answer, unsigned int number)
 {
-	char *digit = buffer + NUMBER_BYTES - 1;
+	char buffer[NUMBER_BYTES];
+	char *digit = buffer + sizeof(buffer) - 1;
 
 	*digit = '\0';
 	do {
 		*--digit = (char)('0' + number % 10);
 		number /= 10;
 	} while (number > 0);
-	return digit;
+	append(answer, digit);
 }
 
-/* Prints the outcome of a step; returns whether it could be printed. */
-static bool report(const char *step, int error)
+static void report(struct answer *answer, const char *step, int error)
 {
-	char line[LINE_BYTES];
-	char number[NUMBER_BYTES];
-	size_t length = 0;
+	append(answer, step);
+	append(answer, " ");
+	append_number(answer, (unsigned int)error);
+	append(answer, "\n");
+}
 
-	length = append(line, length, step);
-	length = append(line, length, " ");
-	length = append(line, length, to_decimal((unsigned int)error, number));
-	length = append(line, length, "\n");
-	return write_all(STDOUT_FILENO, line, length) == 0;
+/* Cuts the next word off a text, with the one blank behind it; empty when none is left. */
+static const char *take_word(char **rest)
+{
+	const char *word = *rest;
+	char *blank;
+
+	if (word == NULL)
+		return "";
+	blank = strchr(*rest, ' ');
+	*rest = blank == NULL ? NULL : blank + 1;
+	if (blank != NULL)
+		*blank = '\0';
+	return word;
 }
 
 /* Reads a decimal number without sign or blanks, up to the largest time. */
@@ -142,6 +163,35 @@ static bool parse_ns(const char *text, uint64_t *ns)
 	}
 	*ns = value;
 	return value <= TIME_NS_MAX;
+}
+
+static int parse_digit(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	return -1;
+}
+
+static bool parse_entropy(const char *text, struct entropy *entropy)
+{
+	size_t digits = strlen(text);
+	size_t bytes = digits / 2;
+
+	if (digits % 2 != 0 || bytes < ENTROPY_BYTES_MIN || bytes > ENTROPY_BYTES_MAX)
+		return false;
+	for (size_t i = 0; i < bytes; i++) {
+		int high = parse_digit(text[2 * i]);
+		int low = parse_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		entropy->data[i] = (unsigned char)(high << 4 | low);
+	}
+	entropy->bytes = (int)bytes;
+	entropy->bits = (int)bytes * BITS_PER_BYTE;
+	return true;
 }
 
 static int read_clock(clockid_t clock, uint64_t *ns)
@@ -182,34 +232,6 @@ static int set_wall_clock(const struct moment *moment)
 	return clock_settime(CLOCK_REALTIME, &wall) == 0 ? 0 : errno;
 }
 
-/* Reads all of standard input; returns an error number, E2BIG when it is more than there is room. */
-static int read_entropy(struct entropy *entropy)
-{
-	size_t length = 0;
-	unsigned char excess;
-
-	for (;;) {
-		bool full = length == ENTROPY_BYTES_MAX;
-		ssize_t got = read(STDIN_FILENO, full ? &excess : entropy->data + length,
-				   full ? 1 : ENTROPY_BYTES_MAX - length);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0)
-			break;
-		if (full)
-			return E2BIG;
-		length += (size_t)got;
-	}
-	if (length < ENTROPY_BYTES_MIN)
-		return ENODATA;
-	entropy->bytes = (int)length;
-	entropy->bits = (int)length * BITS_PER_BYTE;
-	return 0;
-}
-
 static int random_ioctl(unsigned long request, void *argument)
 {
 	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -226,56 +248,99 @@ static int random_ioctl(unsigned long request, void *argument)
  * Adding entropy alone changes what programs read only at the kernel's next own reseed, up to a
  * minute later; until then copies of one snapshot would read the same numbers.
  */
-static bool renew_random(struct entropy *entropy)
+static void renew_random(struct entropy *entropy, struct answer *answer)
 {
-	bool reported = report("add_entropy", random_ioctl(RNDADDENTROPY, entropy));
-
-	explicit_bzero(entropy, sizeof(*entropy));
-	return report("reseed", random_ioctl(RNDRESEEDCRNG, NULL)) && reported;
+	report(answer, "add_entropy", random_ioctl(RNDADDENTROPY, entropy));
+	report(answer, "reseed", random_ioctl(RNDRESEEDCRNG, NULL));
 }
 
-static int run_clock(const struct moment *moment)
+/* Does what a line asks for; returns an error number when it is no request. */
+static int handle(char *line, struct entropy *entropy, struct answer *answer)
 {
-	return report("wall_clock", set_wall_clock(moment)) ? EXIT_DONE : EXIT_NOT_REPORTED;
+	struct moment moment;
+	const char *kind = take_word(&line);
+	bool restores = strcmp(kind, "restore") == 0;
+
+	if (!restores && strcmp(kind, "clock") != 0)
+		return ENOSYS;
+	if (!parse_ns(take_word(&line), &moment.wall_ns) ||
+	    !parse_ns(take_word(&line), &moment.monotonic_ns) || !has_passed(&moment))
+		return EINVAL;
+	if (restores && !parse_entropy(take_word(&line), entropy))
+		return EINVAL;
+	if (line != NULL)
+		return E2BIG;
+
+	report(answer, "wall_clock", set_wall_clock(&moment));
+	if (restores)
+		renew_random(entropy, answer);
+	return 0;
 }
 
-static int run_restore(const struct moment *moment)
+/* Returns whether the answer was taken. */
+static bool answer_line(char *line, size_t length)
 {
+	struct answer answer = { .length = 0 };
 	struct entropy entropy;
-	bool reported;
+	int error = strlen(line) == length ? handle(line, &entropy, &answer) : EILSEQ;
 
-	if (read_entropy(&entropy) != 0)
-		return refuse("standard input must hold 32 to 512 bytes of entropy");
-	reported = report("wall_clock", set_wall_clock(moment));
-	return renew_random(&entropy) && reported ? EXIT_DONE : EXIT_NOT_REPORTED;
+	explicit_bzero(&entropy, sizeof(entropy));
+	if (error != 0)
+		report(&answer, "refused", error);
+	append(&answer, "\n");
+	return write_all(STDOUT_FILENO, answer.text, answer.length) == 0;
+}
+
+static int serve(void)
+{
+	char buffer[REQUEST_BYTES_MAX];
+	size_t length = 0;
+
+	for (;;) {
+		char *end = memchr(buffer, '\n', length);
+		ssize_t got;
+
+		if (end != NULL) {
+			size_t line_bytes = (size_t)(end - buffer);
+
+			*end = '\0';
+			if (!answer_line(buffer, line_bytes))
+				return EXIT_NOT_ANSWERED;
+			length -= line_bytes + 1;
+			memmove(buffer, end + 1, length);
+			/* No entropy stays behind for a snapshot to hold. */
+			explicit_bzero(buffer + length, sizeof(buffer) - length);
+			continue;
+		}
+		if (length == sizeof(buffer))
+			return fail("a request is too long");
+		got = read(STDIN_FILENO, buffer + length, sizeof(buffer) - length);
+		if (got < 0 && errno != EINTR)
+			return fail("standard input cannot be read");
+		if (got == 0)
+			return length == 0 ? EXIT_DONE : fail("a request has no end");
+		if (got > 0)
+			length += (size_t)got;
+	}
 }
 
 static int print_help(void)
 {
 	static const char help[] =
-		"usage: wrenn-guest clock WALL_NS MONOTONIC_NS\n"
-		"       wrenn-guest restore WALL_NS MONOTONIC_NS < ENTROPY\n"
-		"Sets the clock of a guest, and renews its kernel's randomness.\n";
+		"usage: wrenn-guest\n"
+		"Sets the clock of a guest, and renews its kernel's randomness. Reads requests:\n"
+		"    clock WALL_NS MONOTONIC_NS\n"
+		"    restore WALL_NS MONOTONIC_NS ENTROPY\n";
 
 	return write_all(STDOUT_FILENO, help, sizeof(help) - 1) == 0 ? EXIT_DONE
-								     : EXIT_NOT_REPORTED;
+								     : EXIT_NOT_ANSWERED;
 }
 
 int main(int argc, char *argv[])
 {
-	struct moment moment;
-	bool restores;
-
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return print_help();
-	if (argc != 4)
-		return refuse("three arguments are needed, see --help");
-	restores = strcmp(argv[1], "restore") == 0;
-	if (!restores && strcmp(argv[1], "clock") != 0)
-		return refuse("the first argument must be clock or restore");
-	if (!parse_ns(argv[2], &moment.wall_ns) || !parse_ns(argv[3], &moment.monotonic_ns))
-		return refuse("a time must be a decimal number of nanoseconds");
-	if (!has_passed(&moment))
-		return refuse("the monotonic time has not come yet");
-	return restores ? run_restore(&moment) : run_clock(&moment);
+	if (argc != 1)
+		return fail("no arguments are needed, see --help");
+	return serve();
 }

@@ -11,8 +11,9 @@ import {
 
 /** A user without any privilege: the kernel lets it change neither clock nor randomness. */
 const UNPRIVILEGED_ID = 65_534;
-const ENTROPY = Buffer.alloc(64, 0xa5);
-const { EPERM } = constants.errno;
+const ENTROPY = 'a5'.repeat(64);
+const WALL_NS = 1_700_000_000_000_000_000n;
+const { EINVAL, ENOSYS, EPERM, ERANGE } = constants.errno;
 
 describe('wrenn-guest', function () {
   this.timeout(60_000);
@@ -32,7 +33,7 @@ describe('wrenn-guest', function () {
     await directory?.remove();
   });
 
-  function run(args: string[], input: Buffer = ENTROPY): SpawnSyncReturns<string> {
+  function run(input: string, args: string[] = []): SpawnSyncReturns<string> {
     const user =
       process.getuid?.() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : undefined;
     return spawnSync(program, args, { input, encoding: 'utf8', ...user });
@@ -45,69 +46,101 @@ describe('wrenn-guest', function () {
   });
 
   it('tells how it is used', () => {
-    const { status, stdout } = run(['--help']);
+    const { status, stdout } = run('', ['--help']);
 
     expect(status).to.equal(0);
-    expect(stdout).to.match(/^usage: wrenn-guest clock/);
+    expect(stdout).to.match(/^usage: wrenn-guest\n/);
   });
 
   it('tries every step, also after one has failed, and tells the error number of each', () => {
-    const { status, stdout } = run(['restore', '1700000000000000000', '1']);
+    const { status, stdout } = run(`restore ${WALL_NS} 1 ${ENTROPY}\n`);
 
-    expect(stdout).to.equal(`wall_clock ${EPERM}\nadd_entropy ${EPERM}\nreseed ${EPERM}\n`);
+    expect(stdout).to.equal(`wall_clock ${EPERM}\nadd_entropy ${EPERM}\nreseed ${EPERM}\n\n`);
     expect(status).to.equal(0);
   });
 
   it('sets the clock alone', () => {
-    expect(run(['clock', '1700000000000000000', '1']).stdout).to.equal(`wall_clock ${EPERM}\n`);
+    expect(run(`clock ${WALL_NS} 1\n`).stdout).to.equal(`wall_clock ${EPERM}\n\n`);
   });
 
   it('leaves the clock for a time of 0', () => {
-    expect(run(['clock', '0', '1']).stdout).to.equal('wall_clock 0\n');
+    expect(run('clock 0 1\n').stdout).to.equal('wall_clock 0\n\n');
   });
 
   it('reports a time that no clock can hold', () => {
-    const largest = String(2n ** 63n - 1n);
+    const largest = 2n ** 63n - 1n;
 
-    expect(run(['clock', largest, '0']).stdout).to.equal(`wall_clock ${constants.errno.ERANGE}\n`);
+    expect(run(`clock ${largest} 0\n`).stdout).to.equal(`wall_clock ${ERANGE}\n\n`);
+  });
+
+  it('answers each request, also after one that it has refused', () => {
+    const { status, stdout } = run('clock 0 1\nnonsense\nclock 0 1\n');
+
+    expect(stdout).to.equal(`wall_clock 0\n\nrefused ${ENOSYS}\n\nwall_clock 0\n\n`);
+    expect(status).to.equal(0);
   });
 
   for (const sizeBytes of [32, 512]) {
     it(`takes ${sizeBytes} bytes of entropy`, () => {
-      expect(run(['restore', '0', '1'], Buffer.alloc(sizeBytes)).status).to.equal(0);
+      const { stdout } = run(`restore 0 1 ${'0f'.repeat(sizeBytes)}\n`);
+
+      expect(stdout).to.match(/^wall_clock 0\n/);
     });
   }
 
-  for (const sizeBytes of [0, 31, 513, 1_000_000]) {
-    it(`does nothing with ${sizeBytes} bytes of entropy`, () => {
-      const { status, stdout } = run(['restore', '0', '1'], Buffer.alloc(sizeBytes));
-
-      expect(status).to.equal(2);
-      expect(stdout).to.equal('');
+  for (const [what, entropy] of [
+    ['no', ''],
+    ['31 bytes of', 'a5'.repeat(31)],
+    ['513 bytes of', 'a5'.repeat(513)],
+    ['half a byte of', `${'a5'.repeat(32)}a`],
+    ['capital', 'A5'.repeat(32)],
+    ['no hexadecimal', 'g0'.repeat(32)],
+  ] as const) {
+    it(`refuses ${what} entropy`, () => {
+      expect(run(`restore 0 1 ${entropy}\n`).stdout).to.equal(`refused ${EINVAL}\n\n`);
     });
   }
 
   const huge = '9'.repeat(20);
-  for (const args of [
-    [],
-    ['--help', '--help'],
-    ['restore'],
-    ['clock', '1'],
-    ['reboot', '1', '1'],
-    ['clock', '1', '1', '1'],
-    ['clock', '', '1'],
-    ['clock', '-1', '1'],
-    ['clock', '+1', '1'],
-    ['clock', ' 1', '1'],
-    ['clock', '1e9', '1'],
-    ['clock', huge, '1'],
-    ['clock', String(2n ** 64n), '1'],
-    ['clock', String(2n ** 63n), '1'],
-    ['clock', '1', huge],
-    ['clock', '1', String(2n ** 63n - 1n)],
+  for (const request of [
+    '',
+    ' ',
+    'clock',
+    'clock ',
+    'clock 1',
+    'clock  1 1',
+    'clock 1 1 ',
+    'clock 1 1 1',
+    'clock 1 1\r',
+    'clock 1 1\0',
+    'CLOCK 1 1',
+    'reboot 1 1',
+    'restore 1 1',
+    `restore 1 1 ${ENTROPY} 1`,
+    'clock -1 1',
+    'clock +1 1',
+    'clock 1e9 1',
+    `clock ${huge} 1`,
+    `clock ${2n ** 64n} 1`,
+    `clock ${2n ** 63n} 1`,
+    `clock 1 ${huge}`,
+    `clock 1 ${2n ** 63n - 1n}`,
   ]) {
-    it(`refuses ${JSON.stringify(args)}`, () => {
-      const { status, stdout, stderr } = run(args);
+    it(`refuses ${JSON.stringify(request)}`, () => {
+      const { status, stdout } = run(`${request}\n`);
+
+      expect(stdout).to.match(/^refused [1-9]\d*\n\n$/);
+      expect(status).to.equal(0);
+    });
+  }
+
+  for (const [what, input, args] of [
+    ['a request without end', 'clock 0 1', []],
+    ['a request that is too long', `clock ${'0'.repeat(10_000)} 1\n`, []],
+    ['arguments', '', ['clock', '0', '1']],
+  ] as const) {
+    it(`ends with a sentence for ${what}`, () => {
+      const { status, stdout, stderr } = run(input, [...args]);
 
       expect(status).to.equal(2);
       expect(stdout).to.equal('');
@@ -115,8 +148,8 @@ describe('wrenn-guest', function () {
     });
   }
 
-  it('says when nobody reads what it reports', () => {
-    const script = '"$0" clock 0 1 >/dev/full';
+  it('ends when nobody takes its answers', () => {
+    const script = 'echo clock 0 1 | "$0" >/dev/full';
 
     expect(spawnSync('sh', ['-c', script, program]).status).to.equal(1);
   });

@@ -164,7 +164,7 @@ describe('envd before and after PostInit', () => {
     const { steps } = await envd.guest.postInit(request({ wallClockNs }), withToken());
 
     const calls = await readFile(join(envd.directory, 'helper.calls'), 'utf8');
-    const [, given, monotonicNs] = /^clock (\d+) (\d+)\n$/.exec(calls) ?? [];
+    const [, given, monotonicNs] = /^clock (\d+) (\d+) \n$/.exec(calls) ?? [];
     expect(given).to.equal(String(wallClockNs));
     // The daemon's monotonic clock is this process's.
     expect(BigInt(monotonicNs ?? 0) <= process.hrtime.bigint()).to.equal(true);

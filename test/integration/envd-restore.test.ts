@@ -61,6 +61,7 @@ describe('envd after a restore', () => {
     fields: Partial<Omit<PostRestoreRequest, 'identity'>> = {},
     identity: Partial<PostInitRequest> = {},
     token: string | undefined = TOKEN,
+    daemon = envd,
   ) {
     const request: PostRestoreRequest = {
       identity: {
@@ -77,11 +78,11 @@ describe('envd after a restore', () => {
       machineId: '',
       ...fields,
     };
-    return envd.guest.postRestore(request, withToken(token));
+    return daemon.guest.postRestore(request, withToken(token));
   }
 
-  function greeting(token: string) {
-    const events = envd.processes.start(
+  function greeting(token: string, daemon = envd) {
+    const events = daemon.processes.start(
       StartRequest.fromPartial({ cmd: 'sh', args: ['-c', 'echo $GREETING'] }),
       withToken(token),
     );
@@ -180,12 +181,11 @@ describe('envd after a restore', () => {
     expect(await readFile(file('dbus-machine-id'), 'utf8')).to.equal(`${MACHINE_ID}\n`);
   });
 
-  it('gives clock and entropy to the helper, in one process', async () => {
-    await restore({ entropy: Buffer.alloc(48, 1) }, {}, undefined);
+  it('gives clock and entropy to the helper in one request', async () => {
+    await restore({ entropy: Buffer.alloc(48, 0xab) }, {}, undefined);
 
     const calls = await readFile(file('helper.calls'), 'utf8');
-    expect(calls).to.match(new RegExp(`^restore ${WALL_CLOCK_NS} \\d+\\n$`));
-    expect((await readFile(file('helper.entropy'), 'utf8')).trim()).to.equal('48');
+    expect(calls).to.match(new RegExp(`^restore ${WALL_CLOCK_NS} \\d+ (ab){48}\n$`));
   });
 
   it('keeps the variables when it is told to', async () => {
@@ -206,22 +206,25 @@ describe('envd after a restore', () => {
     expect((await greeting(OTHER_TOKEN)).exitCode).to.equal(0);
   });
 
-  for (const [what, helper, failed] of [
+  for (const [what, answer, failed] of [
     ['the clock', 'echo wall_clock 1; echo add_entropy 0; echo reseed 0', ['wall_clock']],
     ['the entropy', 'echo wall_clock 0; echo add_entropy 1; echo reseed 0', ['entropy']],
     ['the reseed', 'echo wall_clock 0; echo add_entropy 0; echo reseed 61', ['entropy']],
-    ['a helper that says nothing', 'true', ['wall_clock', 'entropy']],
+    ['a helper that refuses', 'echo refused 22', ['wall_clock', 'entropy']],
     ['a helper that fails', 'echo wall_clock 0; exit 1', ['wall_clock', 'entropy']],
   ] as const) {
     it(`reports ${what}, and does the other steps`, async () => {
-      await writeFile(file('helper'), `#!/bin/sh\ncat >/dev/null\n${helper}\n`, { mode: 0o755 });
+      const helperPath = file('failing-helper');
+      const script = `#!/bin/sh\nwhile read -r line; do\n${answer}\necho\ndone\n`;
+      await writeFile(helperPath, script, { mode: 0o755 });
+      await using failing = await startEnvd({ initialize: false, helperPath });
 
-      const { steps } = await restore({}, {}, undefined);
+      const { steps } = await restore({}, {}, undefined, failing);
 
       expect(steps.filter(({ error }) => error !== '').map(({ name }) => name)).to.deep.equal(
         failed,
       );
-      expect((await greeting(NEW_TOKEN)).stdout).to.equal('new\n');
+      expect((await greeting(NEW_TOKEN, failing)).stdout).to.equal('new\n');
     });
   }
 

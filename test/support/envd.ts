@@ -27,13 +27,12 @@ const BUSYBOX_SUBSTITUTE = '#!/bin/sh\nexec "$@"\n';
 /** Stands in for wrenn-guest, which would set the clock of this machine. */
 const HELPER_SUBSTITUTE = [
   '#!/bin/sh',
-  'echo "$@" >> "$0.calls"',
-  'echo wall_clock 0',
-  'if [ "$1" = restore ]; then',
-  '  wc -c >> "$0.entropy"',
-  '  echo add_entropy 0',
-  '  echo reseed 0',
-  'fi',
+  'while read -r kind wall monotonic entropy; do',
+  '  echo "$kind $wall $monotonic $entropy" >> "$0.calls"',
+  '  echo wall_clock 0',
+  '  if [ "$kind" = restore ]; then echo add_entropy 0; echo reseed 0; fi',
+  '  echo',
+  'done',
 ].join('\n');
 
 let bundle: Promise<string> | undefined;
@@ -41,8 +40,8 @@ let bundle: Promise<string> | undefined;
 export interface EnvdProcess extends AsyncDisposable {
   /**
    * Folder that is gone with the daemon. In it are `run`, the daemon's own; `hostname`,
-   * `machine-id` and `dbus-machine-id` in place of the guest's; and `helper.calls` and
-   * `helper.entropy`, with the arguments and the number of bytes that the helper has got.
+   * `machine-id` and `dbus-machine-id` in place of the guest's; and `helper.calls`, the requests
+   * that the helper has got.
    */
   directory: string;
   target: string;
