@@ -38,8 +38,8 @@ const LAYERS = {
   src: ['gen', 'lib', 'migrations'],
   'clients/typescript': ['gen'],
   cli: ['gen', 'lib', 'images', 'clients/typescript'],
-  // A benchmark runs the platform as an operator does, by `wrenn`.
-  bench: ['gen', 'lib', 'clients/typescript', 'cli'],
+  // A benchmark runs the platform as an operator does, by `wrenn`, and the addon by itself.
+  bench: ['gen', 'lib', 'native', 'clients/typescript', 'cli'],
 };
 
 const layerZones = Object.entries(LAYERS).flatMap(([target, allowed]) =>

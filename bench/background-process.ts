@@ -43,6 +43,12 @@ export class BackgroundProcess {
     });
   }
 
+  /** @throws Error when it could not be started. */
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('it does not run');
+    return this.#child.pid;
+  }
+
   /** The end of what it has said on standard error. */
   get lastWords(): string {
     return this.#lastWords.trim();

@@ -6,15 +6,13 @@ import type { WrennClient } from '../clients/typescript/index.js';
 import { ExecRequest } from '../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import type { HttpClient } from './http-client.js';
 import type { AgentClient } from './platform.js';
-import { type Arm, elapsed } from './rounds.js';
+import { AGAIN, type Arm, elapsed } from './rounds.js';
 
 const CALL_TIMEOUT_MS = 60_000;
 const PROGRAM_TIMEOUT_SEC = 30;
 const COMMAND = { cmd: 'true', timeoutSec: PROGRAM_TIMEOUT_SEC };
 
 export const DIRECT = 'agent, Unix socket';
-/** The same call as DIRECT: what its ratio is away from 1 is noise. */
-export const DIRECT_AGAIN = 'the same again';
 export const PROXIED = 'agent behind a bare proxy';
 export const PUBLIC_GRPC = 'public API, gRPC';
 export const PUBLIC_HTTP = 'public API, HTTP gateway';
@@ -38,7 +36,7 @@ export function execArms(ways: Ways, sandboxId: string): Arm[] {
   };
   return [
     arm(DIRECT, through(ways.agent)),
-    arm(DIRECT_AGAIN, through(ways.agent)),
+    arm(AGAIN, through(ways.agent)),
     arm(PROXIED, through(ways.proxiedAgent)),
     arm(PUBLIC_GRPC, async (signal) => {
       const { exitCode } = await ways.client.exec(sandboxId, COMMAND, { signal });
@@ -57,7 +55,7 @@ export function pingArms({ agent, proxiedAgent, client, http }: Ways, sandboxId:
     target.pingSandbox({ sandboxId }, { timeoutMs: CALL_TIMEOUT_MS, signal });
   return [
     arm(DIRECT, through(agent)),
-    arm(DIRECT_AGAIN, through(agent)),
+    arm(AGAIN, through(agent)),
     arm(PROXIED, through(proxiedAgent)),
     arm(PUBLIC_GRPC, (signal) => client.sandboxes.ping(sandboxId, { signal })),
     arm(PUBLIC_HTTP, (signal) => http.post(`/v1/sandboxes/${sandboxId}/ping`, {}, signal)),

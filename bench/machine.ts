@@ -16,11 +16,13 @@ export interface MachineFacts {
   memory_mb: number;
   kernel: string;
   node: string;
-  driver: string;
-  accelerator: string;
+  /** Of a benchmark that runs machines. */
+  driver?: string;
+  accelerator?: string;
 }
 
-export async function machineFacts({ driver, accelerator }: Host): Promise<MachineFacts> {
+/** @param host the agent whose machines are measured, if there is one. */
+export async function machineFacts(host?: Host): Promise<MachineFacts> {
   return {
     date: new Date().toISOString(),
     commit: await commit(),
@@ -29,8 +31,7 @@ export async function machineFacts({ driver, accelerator }: Host): Promise<Machi
     memory_mb: Math.round(totalmem() / MIB),
     kernel: release(),
     node: process.version,
-    driver,
-    accelerator,
+    ...(host && { driver: host.driver, accelerator: host.accelerator }),
   };
 }
 

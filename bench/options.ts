@@ -1,45 +1,53 @@
-/** Command line of the benchmark. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+/** Command line of the benchmarks. */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { Driver } from './place.js';
 
-const ROUNDS_DEFAULT = 100;
-const WARM_UP_DEFAULT = 30;
 const BOOTS_DEFAULT = 5;
 const ROUNDS_MAX = 100_000;
 
+/** Every benchmark, in the order in which they run. */
+export const BENCH_NAMES = ['exec-round-trip', 'page-server', 'merge', 'diff'] as const;
+
+export type BenchName = (typeof BENCH_NAMES)[number];
+
 export interface BenchOptions {
-  /** Rounds of calls that are measured. */
-  count: number;
-  /** Rounds of calls before, whose times are dropped. */
-  warmUp: number;
+  /** Rounds that are measured; each benchmark has a number of its own. */
+  count?: number;
+  /** Rounds before, whose times are dropped. */
+  warmUp?: number;
   /** Rounds of boots. */
   boots: number;
   driver: Driver;
   json: boolean;
 }
 
+export interface BenchCommand {
+  /** Those that were asked for; all when none was named. */
+  names: readonly BenchName[];
+  options: BenchOptions;
+}
+
 /** @param argv the arguments alone. Ends the process after `--help` and for wrong arguments. */
-export function parseOptions(argv: readonly string[]): BenchOptions {
-  const { count, warmUp, boots, driver, json } = new Command('npm run bench --')
+export function parseOptions(argv: readonly string[]): BenchCommand {
+  const command = new Command('npm run bench --')
     .description(
-      'Starts a platform of its own and measures calls to a sandbox through the public API against ' +
-        'the same calls made directly to the host agent, and the time to create a sandbox.',
+      'Measures parts of the platform as ratios to the plainest way of doing the same, in turns ' +
+        'within one run. exec-round-trip starts a platform of its own; the others need root.',
     )
-    .option('--count <rounds>', 'rounds of calls', rounds(1), ROUNDS_DEFAULT)
-    .option(
-      '--warm-up <rounds>',
-      'rounds of calls before these, not counted',
-      rounds(0),
-      WARM_UP_DEFAULT,
+    .addArgument(
+      new Argument('[names...]', 'benchmarks to run; all by default').choices(BENCH_NAMES),
     )
+    .option('--count <rounds>', 'rounds that are measured', rounds(1))
+    .option('--warm-up <rounds>', 'rounds before these, not counted', rounds(0))
     .option('--boots <rounds>', 'rounds of boots; 0 for none', rounds(0), BOOTS_DEFAULT)
     .addOption(
       new Option('--driver <name>', 'VMM driver').choices(['qemu', 'fake']).default('qemu'),
     )
-    .option('--json', 'print the report as JSON, with every sample', false)
-    .parse(argv, { from: 'user' })
-    .opts<BenchOptions>();
-  return { count, warmUp, boots, driver, json };
+    .option('--json', 'print the reports as JSON, with every sample', false)
+    .parse(argv, { from: 'user' });
+  const [names] = command.processedArgs as [BenchName[]];
+  const options = command.opts<BenchOptions>();
+  return { names: names.length > 0 ? names : BENCH_NAMES, options };
 }
 
 function rounds(min: number): (text: string) => number {

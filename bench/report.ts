@@ -8,6 +8,15 @@ export interface BenchReport {
   machine: MachineFacts;
   noise: Noise;
   groups: GroupReport[];
+  /** What was counted, and is without noise. */
+  counts?: CountReport[];
+}
+
+export interface CountReport {
+  name: string;
+  value: number;
+  /** What the value would be at best, when there is such a thing. */
+  ideal?: number;
 }
 
 /** Arms that were measured in turns. */

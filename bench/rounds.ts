@@ -4,6 +4,9 @@
  * round, since what a call leaves behind slows the next one.
  */
 
+/** Name of an arm that does what the first baseline does: what its ratio is away from 1 is noise. */
+export const AGAIN = 'the same again';
+
 /** One way to do what is measured. */
 export interface Arm {
   name: string;

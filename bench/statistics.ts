@@ -5,6 +5,8 @@
  * another, so that what slows the machine for a while slows both.
  */
 
+import { randomNumbers } from './random.js';
+
 /** Resamples of a bootstrap; more do not change the second digit of an interval. */
 const RESAMPLES = 2000;
 const CONFIDENCE = 0.95;
@@ -93,15 +95,4 @@ function quantile(sorted: Float64Array, share: number): number {
   const above = sorted[Math.ceil(position)];
   if (below === undefined || above === undefined) throw new RangeError('no samples');
   return below + (above - below) * (position - Math.floor(position));
-}
-
-/** The generator mulberry32: numbers from 0 to below 1 that a seed determines. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,8 +1,8 @@
 /** A benchmark's report for people. Pure. */
 import { formatTable } from '../cli/output/table.js';
-import { DIRECT, DIRECT_AGAIN } from './call-arms.js';
 import type { MachineFacts, Noise } from './machine.js';
-import type { ArmReport, BenchReport, GroupReport } from './report.js';
+import type { ArmReport, BenchReport, CountReport, GroupReport } from './report.js';
+import { AGAIN } from './rounds.js';
 import type { Comparison } from './statistics.js';
 
 /** How the baselines of a group are called in the table. */
@@ -13,11 +13,13 @@ const STOLEN_SHARE_MAX = 0.01;
 /** How far from 1 the interval of a call against itself may reach. */
 const NULL_WIDTH_MAX = 0.1;
 
-export function formatReport({ script, machine, noise, groups }: BenchReport): string[] {
+export function formatReport(report: BenchReport): string[] {
+  const { script, machine, noise, groups, counts = [] } = report;
   return [
     `${script}: ${machine.date}, commit ${machine.commit}`,
     describeMachine(machine),
     ...groups.flatMap((group) => ['', ...formatGroup(group)]),
+    ...(counts.length > 0 ? ['', ...formatCounts(counts)] : []),
     '',
     'Times in ms. "/ a" is the median of the ratios to line a within each round, with its 95 %',
     'interval; "min / a" the ratio of the smallest times; "- a" the median difference.',
@@ -27,7 +29,18 @@ export function formatReport({ script, machine, noise, groups }: BenchReport): s
 
 function describeMachine(machine: MachineFacts): string {
   const { cpu, cores, memory_mb: memoryMb, kernel, node, driver, accelerator } = machine;
-  return `${cpu}, ${cores} cores, ${memoryMb} MiB, Linux ${kernel}, Node ${node}, driver ${driver} (${accelerator})`;
+  const machines = driver === undefined ? '' : `, driver ${driver} (${accelerator})`;
+  return `${cpu}, ${cores} cores, ${memoryMb} MiB, Linux ${kernel}, Node ${node}${machines}`;
+}
+
+function formatCounts(counts: readonly CountReport[]): string[] {
+  const digits = (value: number) => value.toFixed(3).replace(/\.?0+$/, '');
+  const rows = counts.map(({ name, value, ideal }) => [
+    name,
+    digits(value),
+    ideal === undefined ? '' : digits(ideal),
+  ]);
+  return formatTable(['counted', 'value', 'ideal'], rows, { numbersFrom: 1, gap: '  ' });
 }
 
 function formatGroup({ title, rounds, warm_up_rounds, baselines, arms }: GroupReport): string[] {
@@ -60,8 +73,9 @@ function comparisonCells(comparison: Comparison | undefined): string[] {
   ];
 }
 
-/** Two digits after the point for what is short; a tenth of a millisecond of a boot says nothing. */
+/** Digits that mean something: those of a microsecond for a page fault, none after the point for a boot. */
 export function formatMs(timeMs: number): string {
+  if (timeMs < 0.1) return timeMs.toFixed(4);
   return timeMs.toFixed(timeMs < 100 ? 2 : 0);
 }
 
@@ -93,13 +107,13 @@ export function describeNoise(
 }
 
 /** Two arms that do the same differ by noise alone. */
-function nullResult({ title, arms }: GroupReport): string[] {
-  const again = arms.find(({ name }) => name === DIRECT_AGAIN)?.comparisons[DIRECT];
+function nullResult({ title, arms, baselines }: GroupReport): string[] {
+  const again = arms.find(({ name }) => name === AGAIN)?.comparisons[baselines[0] ?? ''];
   if (!again) return [];
   const [low, high] = [again.ratioInterval.low, again.ratioInterval.high].map((end) =>
     end.toFixed(2),
   );
-  const range = `the same call against itself gives ${low}–${high}`;
+  const range = `line a against itself gives ${low}–${high}`;
   return [`${title}: ${range}, which ${judgeNull(Number(low), Number(high))}.`];
 }
 

@@ -1,0 +1,53 @@
+/** `npm run bench [-- names]`: runs benchmarks, one after the other, and prints what they found. */
+import { describeFailure } from '../cli/failure.js';
+import { printLine } from '../cli/io.js';
+import { shutdownSignal } from '../lib/lifecycle/shutdown.js';
+import { benchDiff } from './diff.js';
+import { benchExecRoundTrip } from './exec-round-trip.js';
+import type { BenchContext } from './measure.js';
+import { benchMerge } from './merge.js';
+import { type BenchCommand, type BenchName, parseOptions } from './options.js';
+import { benchPageServer } from './page-server.js';
+import { Progress } from './progress.js';
+import type { BenchReport } from './report.js';
+import { formatReport } from './table.js';
+
+const INTERRUPTED_EXIT_CODE = 130;
+
+const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchReport>> = {
+  'exec-round-trip': benchExecRoundTrip,
+  'page-server': benchPageServer,
+  merge: benchMerge,
+  diff: benchDiff,
+};
+
+const { stdout, stderr } = process;
+process.exitCode = await main(parseOptions(process.argv.slice(2)));
+
+async function main({ names, options }: BenchCommand): Promise<number> {
+  const signal = shutdownSignal();
+  const progress = new Progress(stderr);
+  const reports: BenchReport[] = [];
+  try {
+    for (const name of names) {
+      const report = await BENCHMARKS[name]({ options, progress, signal });
+      progress.clear();
+      if (options.json) reports.push(report);
+      else printReport(report);
+    }
+    if (options.json) printLine(stdout, JSON.stringify(reports, undefined, 2));
+    return 0;
+  } catch (error) {
+    progress.clear();
+    if (signal.aborted) {
+      printLine(stderr, 'interrupted; everything is stopped and removed');
+      return INTERRUPTED_EXIT_CODE;
+    }
+    printLine(stderr, `bench: ${describeFailure(error, () => 'the platform').message}`);
+    return 1;
+  }
+}
+
+function printReport(report: BenchReport): void {
+  for (const line of [...formatReport(report), '']) printLine(stdout, line);
+}
