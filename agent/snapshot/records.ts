@@ -20,7 +20,7 @@ export type RecordFormat = 'wrenn-ref' | 'wrenn-generation';
 /** @throws RangeError when it is larger than a reader takes. */
 export function formatRecord(format: RecordFormat, record: Ref | GenerationManifest): string {
   const crc32c = checksumOf(record);
-  const text = `${JSON.stringify({ format, version: RECORD_VERSION, crc32c, record })}\n`;
+  const text = JSON.stringify({ format, version: RECORD_VERSION, crc32c, record });
   if (Buffer.byteLength(text) > RECORD_BYTES_MAX) throw new RangeError('the record is too large');
   return text;
 }
