@@ -49,7 +49,7 @@ async function createTwice(
 ): Promise<string> {
   const create = () => client.sandboxes.create({ template: 'minimal' }, { signal });
   const first = await steps.run(
-    'create a sandbox; the first boots once, for all others',
+    'create a sandbox: the first boots, once for all',
     create,
     'create, the first of its kind: boots and keeps that warm',
   );
