@@ -24,6 +24,7 @@ import {
   type WriteFileRequest,
   type WriteFileResponse,
 } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import type { WrennError } from '../../lib/errors/index.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
 import { fromAgentError, fromBootError, hostUnavailable } from './agent-errors.js';
 
@@ -62,6 +63,11 @@ const CHANNEL_OPTIONS = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
+interface Translation {
+  signal?: AbortSignal;
+  toPublic?: (thrown: unknown) => WrennError;
+}
+
 export class HostAgent {
   /** Unary calls and open streams have a connection each: streams must not starve calls. */
   readonly #calls: RpcClient<typeof HostAgentServiceService>;
@@ -93,7 +99,10 @@ export class HostAgent {
   /** The agent undoes the boot when the signal aborts. */
   createSandbox(request: CreateSandboxRequest, signal: AbortSignal): Promise<Sandbox> {
     const options = { timeoutMs: CREATE_TIMEOUT_MS, signal };
-    return translate(this.#calls.createSandbox(request, options), fromBootError);
+    return translate(this.#calls.createSandbox(request, options), {
+      signal,
+      toPublic: fromBootError,
+    });
   }
 
   async destroySandbox(request: DestroySandboxRequest): Promise<void> {
@@ -122,7 +131,7 @@ export class HostAgent {
 
   resumeSandbox(request: ResumeSandboxRequest): Promise<ResumeSandboxResponse> {
     const options = { timeoutMs: RESUME_TIMEOUT_MS };
-    return translate(this.#calls.resumeSandbox(request, options), fromBootError);
+    return translate(this.#calls.resumeSandbox(request, options), { toPublic: fromBootError });
   }
 
   setSandboxTimeout(request: SetSandboxTimeoutRequest): Promise<Sandbox> {
@@ -148,20 +157,22 @@ export class HostAgent {
 
   verifyGeneration(sandboxId: string, signal: AbortSignal): Promise<VerifyGenerationResponse> {
     const options = { timeoutMs: VERIFY_TIMEOUT_MS, signal };
-    return translate(this.#calls.verifyGeneration({ sandboxId }, options));
+    return translate(this.#calls.verifyGeneration({ sandboxId }, options), { signal });
   }
 
   exec(request: ExecRequest, signal: AbortSignal): Promise<ExecResponse> {
     const timeoutMs = request.timeoutSec * 1000 + EXEC_MARGIN_MS;
-    return translate(this.#calls.exec(request, { timeoutMs, signal }));
+    return translate(this.#calls.exec(request, { timeoutMs, signal }), { signal });
   }
 
   writeFile(request: WriteFileRequest, signal: AbortSignal): Promise<WriteFileResponse> {
-    return translate(this.#calls.writeFile(request, { timeoutMs: FILE_TIMEOUT_MS, signal }));
+    const options = { timeoutMs: FILE_TIMEOUT_MS, signal };
+    return translate(this.#calls.writeFile(request, options), { signal });
   }
 
   readFile(request: ReadFileRequest, signal: AbortSignal): Promise<ReadFileResponse> {
-    return translate(this.#calls.readFile(request, { timeoutMs: FILE_TIMEOUT_MS, signal }));
+    const options = { timeoutMs: FILE_TIMEOUT_MS, signal };
+    return translate(this.#calls.readFile(request, options), { signal });
   }
 
   close(): void {
@@ -170,13 +181,19 @@ export class HostAgent {
   }
 }
 
+/**
+ * Brings errors into public terms. A call that breaks off without having been
+ * called off by its signal is one that the host did not answer.
+ */
 async function translate<T>(
   call: Promise<T>,
-  toPublic: (thrown: unknown) => Error = fromAgentError,
+  { signal, toPublic = fromAgentError }: Translation = {},
 ): Promise<T> {
   try {
     return await call;
-  } catch (error) {
-    throw toPublic(error);
+  } catch (thrown) {
+    const error = toPublic(thrown);
+    const brokeOff = error.reason === 'CANCELLED' && signal?.aborted !== true;
+    throw brokeOff ? hostUnavailable(thrown) : error;
   }
 }
