@@ -47,6 +47,7 @@ export interface EnvdProcess extends AsyncDisposable {
   target: string;
   pid: number;
   guest: ReturnType<typeof guestClient>;
+  processes: ReturnType<typeof processesClient>;
   /** Ends the daemon by SIGKILL; its folder stays. */
   kill(): Promise<void>;
   /** Ends the daemon by SIGKILL and starts it again with the same folder and port. */
@@ -273,7 +274,7 @@ async function readTarget(child: ChildProcess): Promise<string> {
 function connect(target: string) {
   const guest = guestClient(target);
   const files = filesClient(target);
-  const processes = createClient(ProcessServiceService, target, credentials.createInsecure());
+  const processes = processesClient(target);
   const close = () => {
     for (const client of [guest, files, processes]) client.close();
   };
@@ -286,4 +287,8 @@ function guestClient(target: string) {
 
 function filesClient(target: string) {
   return createClient(FilesystemServiceService, target, credentials.createInsecure());
+}
+
+function processesClient(target: string) {
+  return createClient(ProcessServiceService, target, credentials.createInsecure());
 }
