@@ -4,6 +4,7 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -247,6 +248,24 @@ describe('the memory functions of the addon', () => {
       outputFd: file('output'),
     });
     expect(writtenBlocks).to.equal(1);
+  });
+
+  it('leave no descriptor open, whether they succeed or not', async () => {
+    const memory = await scanned();
+    const source = { kind: 'memfd' as const, fd: filled('source', 0, 8) };
+    const [full, outputFd] = [filled('full', 0, 1), file('output')];
+    const before = readdirSync('/proc/self/fd').length;
+    const calls: [() => Promise<unknown>, unknown][] = [
+      [() => addon().scanMemory({ source, sizeBytes, parent: memory, outputFd }), undefined],
+      [() => addon().scanMemory({ source, sizeBytes, parent: memory, outputFd: full }), 'EEXIST'],
+      [() => addon().scanMemory({ source, sizeBytes: 1, parent: memory, outputFd }), 'EINVAL'],
+      [() => addon().mergeMemory({ ...memory, outputFd: full }), 'EEXIST'],
+      [() => addon().mergeMemory({ ...memory, outputFd: -1 }), 'EINVAL'],
+      [() => addon().verifyMemory({ ...memory, checksums: Uint32Array.of(1) }), 'EINVAL'],
+      [() => addon().verifyMemory(memory), undefined],
+    ];
+    for (const [call, code] of calls) expect(await codeOf(async () => call())).to.equal(code);
+    expect(readdirSync('/proc/self/fd').length).to.equal(before);
   });
 
   it('go on with files that the caller has closed meanwhile', async () => {
