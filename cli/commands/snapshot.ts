@@ -93,7 +93,7 @@ async function listAll(client: WrennClient): Promise<Snapshot[]> {
   return snapshots;
 }
 
-/** What is 0 can be chosen. */
+/** A template of the platform has neither shape nor size of its own. */
 function cells(snapshot: Snapshot): string[] {
   const { vcpus, memoryMb } = snapshot;
   return [
@@ -103,7 +103,7 @@ function cells(snapshot: Snapshot): string[] {
     snapshot.sandboxId,
     vcpus === 0 ? 'any' : String(vcpus),
     memoryMb === 0 ? 'any' : `${memoryMb} MiB`,
-    formatSize(snapshot.sizeBytes),
+    snapshot.sizeBytes === 0 ? '' : formatSize(snapshot.sizeBytes),
     formatAge(snapshot.createdAt),
   ];
 }

@@ -1,79 +1,12 @@
 import { join } from 'node:path';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { expect } from 'chai';
-import {
-  HostAgentServiceService,
-  Sandbox,
-  SandboxState as State,
-} from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
+import { SandboxState as State } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
-import { silentLog } from '../../lib/log/log.js';
-import { type Handlers, serve } from '../../lib/rpc/service.js';
+import { withListedHost as withHost } from '../../test/support/listed-host.js';
 import { temporaryDirectory } from '../../test/support/temporary-directory.js';
 import { destroySandboxes, pauseSandboxes } from './agent-sandboxes.js';
 
-type AgentHandlers = Handlers<typeof HostAgentServiceService, undefined>;
-
-/** What a host agent has; a test changes it. */
-class Host {
-  readonly sandboxes = new Map<string, Sandbox>();
-  readonly calls: string[] = [];
-  readonly paused: string[] = [];
-  complete = true;
-  /** Runs before each list. */
-  beforeList: () => void = () => undefined;
-  /** Throws to fail a pause. */
-  beforePause: (sandboxId: string) => void = () => undefined;
-
-  add(sandboxId: string, state: State, generation = 1): void {
-    this.sandboxes.set(sandboxId, Sandbox.fromPartial({ sandboxId, state, generation }));
-  }
-
-  handlers(): Partial<AgentHandlers> {
-    return {
-      listSandboxes: async () => {
-        this.beforeList();
-        const sandboxes = [...this.sandboxes.values()];
-        return { sandboxes, runId: 'run', complete: this.complete };
-      },
-      pauseSandbox: async (_, { sandboxId, generation }) => {
-        this.calls.push(`pause ${sandboxId} ${generation}`);
-        this.beforePause(sandboxId);
-        this.add(sandboxId, State.SANDBOX_STATE_PAUSED, generation);
-        return Sandbox.fromPartial({ sandboxId });
-      },
-      destroySandbox: async (_, { sandboxId, generation }) => {
-        this.calls.push(`destroy ${sandboxId} ${generation}`);
-        this.sandboxes.delete(sandboxId);
-        return {};
-      },
-    };
-  }
-}
-
-async function withHost(use: (host: Host, socketPath: string) => Promise<void>): Promise<void> {
-  await using directory = await temporaryDirectory();
-  const socketPath = join(directory.path, 'agent.sock');
-  const host = new Host();
-  const server = new Server();
-  serve(server, HostAgentServiceService, host.handlers() as AgentHandlers, {
-    log: silentLog,
-    authenticate: () => undefined,
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });
-  try {
-    await use(host, socketPath);
-  } finally {
-    server.forceShutdown();
-  }
-}
-
-const pause = (host: Host, socketPath: string) =>
-  pauseSandboxes(socketPath, (sandboxId) => host.paused.push(sandboxId));
+const pause = (socketPath: string) => pauseSandboxes(socketPath, () => undefined);
 
 describe('pauseSandboxes', () => {
   it('pauses what runs, with the generation that the agent has, and nothing else', async () => {
@@ -82,9 +15,10 @@ describe('pauseSandboxes', () => {
       host.add('paused', State.SANDBOX_STATE_PAUSED);
       host.add('ended', State.SANDBOX_STATE_ENDED);
       host.add('stopping', State.SANDBOX_STATE_STOPPING);
-      const outcome = await pause(host, socketPath);
+      const told: string[] = [];
+      const outcome = await pauseSandboxes(socketPath, (id) => told.push(id));
       expect(outcome).to.deep.equal({ paused: ['running'], unpaused: [] });
-      expect(host.paused).to.deep.equal(['running']);
+      expect(told).to.deep.equal(['running']);
       expect(host.calls).to.deep.equal(['pause running 7']);
     });
   });
@@ -99,7 +33,7 @@ describe('pauseSandboxes', () => {
         if (lists === 2) host.add('starting', State.SANDBOX_STATE_RUNNING);
         if (lists === 3) host.add('resuming', State.SANDBOX_STATE_RUNNING);
       };
-      const { paused } = await pause(host, socketPath);
+      const { paused } = await pause(socketPath);
       expect(paused).to.deep.equal(['starting', 'resuming']);
     });
   });
@@ -114,7 +48,7 @@ describe('pauseSandboxes', () => {
         if (lists === 2) host.add('found', State.SANDBOX_STATE_RUNNING);
         host.complete = true;
       };
-      expect((await pause(host, socketPath)).paused).to.deep.equal(['found']);
+      expect((await pause(socketPath)).paused).to.deep.equal(['found']);
     });
   });
 
@@ -124,7 +58,7 @@ describe('pauseSandboxes', () => {
       host.beforePause = (id) => {
         if (id === 'b') throw new WrennError(Code.INTERNAL, 'PAUSE_FAILED', 'failed');
       };
-      const { paused, unpaused } = await pause(host, socketPath);
+      const { paused, unpaused } = await pause(socketPath);
       expect(paused).to.have.members(['a', 'c']);
       expect(unpaused).to.deep.equal([{ sandboxId: 'b', reason: 'PAUSE_FAILED' }]);
     });
@@ -137,7 +71,7 @@ describe('pauseSandboxes', () => {
         host.sandboxes.delete(id);
         throw new WrennError(Code.NOT_FOUND, 'SANDBOX_NOT_FOUND', 'gone');
       };
-      expect(await pause(host, socketPath)).to.deep.equal({ paused: [], unpaused: [] });
+      expect(await pause(socketPath)).to.deep.equal({ paused: [], unpaused: [] });
     });
   });
 
@@ -145,7 +79,7 @@ describe('pauseSandboxes', () => {
     await withHost(async (host, socketPath) => {
       host.add('a', State.SANDBOX_STATE_RUNNING);
       host.beforeList = () => host.add('a', State.SANDBOX_STATE_RUNNING);
-      const { paused, unpaused } = await pause(host, socketPath);
+      const { paused, unpaused } = await pause(socketPath);
       expect(paused).to.deep.equal([]);
       expect(unpaused).to.deep.equal([{ sandboxId: 'a', reason: 'RUNNING' }]);
     });

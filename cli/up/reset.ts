@@ -14,6 +14,7 @@ import { stopPlatform } from './stop.js';
 /** What the platform puts into its folders; whatever else lies there is not touched. */
 const STATE_ENTRIES = [
   ...['instance.json', 'local-user.json', 'jwt-secret'],
+  ...['kvm-probe.json', 'tsc-khz.json'],
   ...['postgres', 'sandboxes', 'snapshots', 'logs'],
 ];
 const RUN_ENTRIES = ['agent.sock', 'ledger', 'sandboxes', 'postgres'];
