@@ -36,8 +36,8 @@ export function createMemoryProvider(): MemoryProvider {
     },
     async adopt(request, record, pid) {
       if (record.kind === 'pages') return await adoptPages(request, record, pid);
-      const path = await flatFile(request);
-      if (path === undefined) throw unavailable('the memory is no longer one file');
+      const [path] = request.memory.paths;
+      if (path === undefined) throw unavailable('the memory has no file');
       return serveFile(path);
     },
   };
@@ -57,7 +57,8 @@ async function servePages(
   const socketPath = join(request.runDirectory, 'memory.sock');
   const removedPath = join(request.runDirectory, 'memory.removed');
   await rm(removedPath, { force: true });
-  await onRecord({ kind: 'pages', regions: [], removedPath });
+  const record: MemoryRecord = { kind: 'pages', regions: [], removedPath };
+  await onRecord(record);
   const native = await withOpenFiles(request.memory, (memory) =>
     addon().startPageServer({
       ...serverOptions(request, memory, removedPath),
@@ -66,7 +67,7 @@ async function servePages(
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
     }),
   );
-  return new PagesServer(native, request.memory.paths, socketPath, removedPath, onRecord);
+  return new PagesServer(native, request.memory.paths, socketPath, record, onRecord);
 }
 
 async function adoptPages(
@@ -86,7 +87,7 @@ async function adoptPages(
   );
   // Its record is on disk already.
   const onRecord = async () => undefined;
-  return new PagesServer(native, request.memory.paths, socketPath, record.removedPath, onRecord);
+  return new PagesServer(native, request.memory.paths, socketPath, record, onRecord);
 }
 
 function serverOptions(request: ServeRequest, memory: MappedMemory, removedPath: string) {

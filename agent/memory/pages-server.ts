@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { NativePageServer, PageServerEnd } from '../../native/addon/binding.js';
 import type { MemoryBackend, MemoryFailure, MemoryRecord, ServedMemory } from './provider.js';
+import { damagedBlock } from './unavailable.js';
 
 export class PagesServer implements ServedMemory {
   readonly backend: MemoryBackend;
@@ -16,11 +17,11 @@ export class PagesServer implements ServedMemory {
     native: NativePageServer,
     paths: readonly string[],
     socketPath: string,
-    removedPath: string,
+    record: MemoryRecord,
     onRecord: (record: MemoryRecord) => Promise<void>,
   ) {
     this.#native = native;
-    this.#record = { kind: 'pages', regions: [], removedPath };
+    this.#record = record;
     this.backend = { kind: 'pages', socketPath };
     this.ready = this.#begin(onRecord);
     // Who does not wait for it learns of a failure from `failed`.
@@ -64,13 +65,8 @@ export class PagesServer implements ServedMemory {
 
   #failure(end: PageServerEnd, paths: readonly string[]): MemoryFailure | undefined {
     if (end.kind === 'failed') return { kind: 'failed', message: end.message };
-    if (end.kind === 'damaged') return damage(end.block, paths[end.file]);
+    if (end.kind === 'damaged') return damagedBlock(paths[end.file] ?? '', end.block);
     if (this.#recordError === undefined) return undefined;
     return { kind: 'failed', message: 'the record of the memory could not be kept' };
   }
-}
-
-function damage(block: number, path: string | undefined): MemoryFailure {
-  const message = `block ${block} of the memory file ${path} is damaged`;
-  return { kind: 'damaged', message, ...(path !== undefined && { artifact: path }) };
 }

@@ -12,3 +12,9 @@ export class MemoryUnavailable extends Error implements MemoryFailure {
     if (failure.artifact !== undefined) this.artifact = failure.artifact;
   }
 }
+
+/** A block of a file that cannot be read or fails its checksum. */
+export function damagedBlock(path: string, block: number): MemoryUnavailable {
+  const message = `block ${block} of the memory file ${path} is damaged`;
+  return new MemoryUnavailable({ kind: 'damaged', message, artifact: path });
+}

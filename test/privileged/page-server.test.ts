@@ -2,6 +2,8 @@
 import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { packageRoot } from '../../lib/files/package-root.js';
+import { run } from '../../lib/process/run.js';
 import {
   addon,
   type NativePageServer,
@@ -287,6 +289,20 @@ describe('a page server', function () {
 
     await eventually(async () => expect([await held('fd'), await held('task')]).to.eql(before));
     expect(await readdir(directory.path)).not.to.include('memory.sock');
+  });
+
+  it('does not keep its process alive, and ends with it', async () => {
+    const path = join(packageRoot(), 'native', 'addon', 'build', 'wrenn.node');
+    const options = `{ socketPath: ${JSON.stringify(socketPath)},
+      removedPath: ${JSON.stringify(removedPath)}, uid: 0, pid: 0, sizeBytes: 4096,
+      memory: { files: [], runs: Uint32Array.of(0, 1, 0xffffffff, 0), checksums: new Uint32Array() },
+      runBlocksMax: 1, handshakeTimeoutMs: 600000 }`;
+    const script = `require(${JSON.stringify(path)}).startPageServer(${options}); console.log('up')`;
+
+    const { stdout } = await run(process.execPath, ['-e', script]);
+
+    expect(stdout).to.equal('up\n');
+    expect(await readdir(directory.path)).to.deep.equal(['memory.removed']);
   });
 
   it('says by code why it cannot start, and then holds nothing', async () => {

@@ -10,7 +10,7 @@ import { addon, RUN_FIELDS, SOURCE_ZERO } from '../../../native/addon/binding.js
 import { withOpenFiles } from '../memory-files.js';
 import type { MemoryFiles, MemoryProvider, ServedMemory } from '../provider.js';
 import { serveFile } from '../served-file.js';
-import { MemoryUnavailable } from '../unavailable.js';
+import { damagedBlock } from '../unavailable.js';
 
 const BLOCK_BYTES = 4096;
 const FILE_NAME = 'served.fake';
@@ -91,7 +91,7 @@ async function copyRuns(
       const checksum = memory.checksums[stored++];
       const isWrong = checksum !== undefined && addon().crc32c(content) !== checksum;
       if (bytesRead < BLOCK_BYTES || isWrong) {
-        throw damage(sourceBlock + index, memory.paths[source] ?? '');
+        throw damagedBlock(memory.paths[source] ?? '', sourceBlock + index);
       }
       await output.write(content, 0, BLOCK_BYTES, (block + index) * BLOCK_BYTES);
     }
@@ -104,9 +104,4 @@ function* eachRun(runs: Uint32Array): Generator<Run> {
   for (let at = 0; at < runs.length; at += RUN_FIELDS) {
     yield [...runs.subarray(at, at + RUN_FIELDS)] as Run;
   }
-}
-
-function damage(block: number, path: string): MemoryUnavailable {
-  const message = `block ${block} of the memory file ${path} is damaged`;
-  return new MemoryUnavailable({ kind: 'damaged', message, artifact: path });
 }
