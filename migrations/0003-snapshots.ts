@@ -59,7 +59,9 @@ export async function down(knex: Knex): Promise<void> {
   await knex('sandboxes')
     .whereIn('state', ['PAUSING', 'PAUSED', 'RESUMING'])
     .update({ state: 'LOST', state_reason: 'SANDBOX_LOST' });
-  await knex('templates').where({ state: 'DELETED' }).update({ name: knex.ref('id') });
+  await knex('templates')
+    .where({ state: 'DELETED' })
+    .update({ name: knex.ref('id') });
 
   await knex.schema.alterTable('templates', (table) => {
     const indexes = ['templates_team_name', 'templates_unfinished', 'templates_purge'];

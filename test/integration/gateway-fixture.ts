@@ -12,6 +12,7 @@ import { AuthServiceService } from '../../gen/ts/wrenn/v1/auth.js';
 import { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
 import { ProcessServiceService } from '../../gen/ts/wrenn/v1/process.js';
 import { SandboxServiceService } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { SnapshotServiceService } from '../../gen/ts/wrenn/v1/snapshot.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import type { Fields, Log } from '../../lib/log/log.js';
 import type { ServiceShape } from '../../lib/rpc/method.js';
@@ -26,6 +27,7 @@ const SERVICES = {
   auth: AuthServiceService,
   apiKeys: ApiKeyServiceService,
   sandboxes: SandboxServiceService,
+  snapshots: SnapshotServiceService,
   processes: ProcessServiceService,
   files: FileServiceService,
 } as const;

@@ -102,6 +102,7 @@ describe('the gateway', () => {
       vcpus: 2,
       memory_mb: 512,
       timeout_sec: 0,
+      on_timeout: 'TIMEOUT_ACTION_UNSPECIFIED',
       metadata: { owner: 'ann' },
       guest_ip: '',
       host_ip: '',

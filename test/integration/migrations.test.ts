@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { randomId } from '../../lib/ids/random-id.js';
-import { Database } from '../../src/store/database.js';
+import { migrationSource } from '../../migrations/index.js';
+import { Database, type Queryable } from '../../src/store/database.js';
 import { migrate, rollBackMigrations } from '../../src/store/migrate.js';
 import { testPostgres } from '../support/postgres.js';
 
@@ -52,6 +53,46 @@ describe('migrations', () => {
 
     await migrate(connection, schema);
   });
+
+  it('keep teams, sandboxes and names when those of snapshots are undone', async () => {
+    const connection = await testPostgres();
+    const own = `test_${randomId(12)}`;
+    const filled = new Database({ connection, schema: own });
+    try {
+      await migrate(connection, own);
+      await filled.query((knex) => fill(knex));
+      await filled.query((knex) =>
+        knex.migrate.down({ migrationSource, schemaName: own, name: '0003-snapshots' }),
+      );
+      const states = await filled.query((knex) => knex('sandboxes').orderBy('id').pluck('state'));
+      expect(states).to.deep.equal(['LOST', 'RUNNING']);
+      const names = await filled.query((knex) => knex('templates').orderBy('name').pluck('name'));
+      expect(names).to.deep.equal(['gone1', 'gone2', 'mine', 'minimal']);
+
+      await migrate(connection, own);
+      const kept = await filled.query((knex) => knex('sandboxes').pluck('on_timeout'));
+      expect(kept).to.deep.equal(['delete', 'delete']);
+    } finally {
+      await filled.query((knex) => knex.raw('drop schema ?? cascade', [own]));
+      await filled.close();
+    }
+  });
+
+  /** A paused and a running sandbox, and a name that was given three times, one after another. */
+  async function fill(knex: Queryable): Promise<void> {
+    await knex('teams').insert({ id: 'team', name: 'team' });
+    const snapshot = { team_id: 'team', name: 'mine', type: 'snapshot', host_id: 'host' };
+    await knex('templates').insert([
+      { ...snapshot, id: 'gone1', state: 'DELETED' },
+      { ...snapshot, id: 'gone2', state: 'DELETED' },
+      { ...snapshot, id: 'here', state: 'READY' },
+    ]);
+    const sandbox = { team_id: 'team', host_id: 'host', vcpus: 1, memory_mb: 512, timeout_sec: 0 };
+    await knex('sandboxes').insert([
+      { ...sandbox, id: 'a', template_id: 'here', state: 'PAUSED', paused_at: new Date() },
+      { ...sandbox, id: 'b', template_id: 'gone1', state: 'RUNNING', paused_at: null },
+    ]);
+  }
 
   /** Every column, index and constraint of the tables that migrations make. */
   async function describeSchema(): Promise<string[]> {

@@ -41,6 +41,36 @@ describe('pausing and resuming', () => {
     expect(test.agent.resumed).to.deep.equal([{ sandboxId, generation: 3, cold: false }]);
   });
 
+  it('work over HTTP, and so do forks, timeouts, generations and snapshots', async () => {
+    const account = await test.signUp();
+    const { sandboxId } = await new SandboxCalls(() => test.clients, account).create();
+    const call = async (path: string, body?: object) => {
+      const response = await fetch(`http://${test.controlPlane.httpAddress}/v1/${path}`, {
+        method: body ? 'POST' : 'GET',
+        headers: { 'x-api-key': account.key, 'content-type': 'application/json' },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      return { status: response.status, json: await response.json() };
+    };
+    const own = `sandboxes/${sandboxId}`;
+    const paused = await call(`${own}/pause`, {});
+    expect(paused).to.deep.include({ status: 200 });
+    expect(paused.json).to.include({ state: 'SANDBOX_STATE_PAUSED' });
+    expect((await call(`${own}/generations`)).json.generations).to.have.length(1);
+    expect((await call(`${own}/generations/verify`, {})).json.generation_id).to.equal(
+      'generation0',
+    );
+    const resumed = await call(`${own}/resume`, { mode: 'RESUME_MODE_COLD' });
+    expect(resumed.json.sandbox.state).to.equal('SANDBOX_STATE_RUNNING');
+    expect((await call(`${own}/timeout`, { timeout_sec: 9 })).json.timeout_sec).to.equal(9);
+    expect((await call(`${own}/fork`, { count: 2 })).json.results).to.have.length(2);
+    const snapshot = await call('snapshots', { sandbox_id: sandboxId, name: 'over-http' });
+    expect(snapshot.json.type).to.equal('SNAPSHOT_TYPE_SNAPSHOT');
+    expect((await call('snapshots')).json.snapshots).to.have.length(2);
+    test.agent.script.beforePause = fail('HOST_DISK_FULL');
+    expect((await call(`${own}/pause`, {})).status).to.equal(507);
+  });
+
   it('are no error for a sandbox that is there already, and ask the host for nothing', async () => {
     const { sandboxId } = await team.create();
     const { sandbox, steps } = await team.resume(sandboxId);

@@ -175,6 +175,20 @@ describe('snapshots', () => {
     );
   });
 
+  it('go on when their caller goes away, who finds them in the list', async () => {
+    const { sandboxId } = await team.create();
+    const { opened, open } = gate();
+    const caller = new AbortController();
+    test.agent.script.beforeSnapshot = async () => {
+      caller.abort();
+      await opened;
+    };
+    await rejectionOf(team.snapshot(sandboxId, 'kept', caller.signal));
+    open();
+    await eventually(() => team.create({ template: 'kept' }));
+    expect((await team.listSnapshots()).map(({ name }) => name)).to.include('kept');
+  });
+
   it('are seen by nobody before they are whole', async () => {
     const { sandboxId } = await team.create();
     const { opened, open } = gate();

@@ -80,8 +80,9 @@ export class SandboxCalls {
     return this.#clients().processes.exec(request, this.#options);
   }
 
-  snapshot(sandboxId: string, name = '') {
-    return this.#clients().snapshots.createSnapshot({ sandboxId, name }, this.#options);
+  snapshot(sandboxId: string, name = '', signal?: AbortSignal) {
+    const options = signal ? { ...this.#options, signal } : this.#options;
+    return this.#clients().snapshots.createSnapshot({ sandboxId, name }, options);
   }
 
   getSnapshot(snapshotId: string) {
