@@ -36,6 +36,7 @@ export function fakeParts({
     memory: createFakeMemoryProvider({ faults }),
     network: createFakeNetwork({ faults }),
     templates: TEMPLATES,
+    markImages: async () => undefined,
   };
 }
 

@@ -11,4 +11,5 @@ export interface HostParts {
   network: Network;
   memory: MemoryProvider;
   templates: TemplateCatalog;
+  markImages: (paths: ReadonlySet<string>) => Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** The parts of a host that runs virtual machines with QEMU. */
+import { setImageReferences } from '../../lib/images/image-references.js';
 import { type ImageManifest, readManifest } from '../../lib/images/manifest.js';
 import type { Log } from '../../lib/log/log.js';
 import type { AgentConfig } from '../config.js';
@@ -32,6 +33,7 @@ export async function qemuParts(
     rootfs: createQcow2Provider({ folder: disksFolder(config.stateDirectory), log }),
     memory: createMemoryProvider(),
     templates: catalogOf(manifest),
+    markImages: (paths) => setImageReferences(config.imagesDirectory, instance.instanceId, paths),
   };
 }
 

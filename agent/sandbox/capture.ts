@@ -8,6 +8,7 @@ import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
 import { WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
+import type { Rootfs } from '../rootfs/provider.js';
 import type { GenerationDraft, WriteMemoryRequest } from '../snapshot/store.js';
 import type { Machine } from '../vmm/driver.js';
 import { pauseFailed } from './errors.js';
@@ -81,7 +82,10 @@ async function shortenParent(host: Host, sandbox: Sandbox): Promise<void> {
   await host.snapshots.abandon(shortId);
 }
 
-/** The window in which the machine stands still. */
+/**
+ * The window in which the machine stands still.
+ * @returns ids of the layers that its disk then has, lowest first.
+ */
 async function writeMachine(
   host: Host,
   sandbox: Sandbox,
@@ -90,14 +94,21 @@ async function writeMachine(
   rollback: Rollback,
 ): Promise<string[]> {
   const machine = machineOf(sandbox);
-  const layers = layersOf(sandbox);
+  const disk = diskOf(sandbox);
+  if (goesOn) await times.measure('layer', () => makeNextLayer(host, sandbox, rollback));
   rollback.defer(VCPUS, () => machine.run());
   await times.measure('stop', () => machine.stop());
   await times.measure('state', () => machine.saveState(draft.statePath));
   await times.measure('memory', () => writeMemory(sandbox, machine, draft));
-  await times.measure('disk', () => sealDisk(host, sandbox, machine, goesOn));
-  if (goesOn) await times.measure('run', () => machine.run());
-  return layers;
+  if (goesOn) {
+    await times.measure('disk', () => switchLayer(host, sandbox, machine));
+    await times.measure('run', () => machine.run());
+  } else {
+    rollback.defer('disk layer', () => host.rootfs.unseal(disk, slotOf(sandbox).uid));
+  }
+  // A layer that another lies over is written no more, so sealing it takes no time of the machine.
+  await times.measure('seal_disk', () => host.rootfs.seal(disk));
+  return [...disk.layers, disk.layer];
 }
 
 async function writeMemory(
@@ -122,45 +133,40 @@ async function writeMemory(
   await write({ kind: 'memfd', fd: file.fd });
 }
 
-async function sealDisk(
-  host: Host,
-  sandbox: Sandbox,
-  machine: Machine,
-  goesOn: boolean,
-): Promise<void> {
+/** Makes the layer that the machine will write when it goes on, while it still runs. */
+async function makeNextLayer(host: Host, sandbox: Sandbox, rollback: Rollback): Promise<void> {
   const { entry } = sandbox;
-  const { rootfs } = entry;
-  if (!rootfs) throw new Error('a machine has a disk');
-  if (goesOn) await putLayerOnTop(host, sandbox, machine);
-  await host.rootfs.seal(rootfs);
-}
-
-/** Lets the machine's further writes go to a new layer. */
-async function putLayerOnTop(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
-  const { entry } = sandbox;
-  const { rootfs } = entry;
-  if (!rootfs) throw new Error('a machine has a disk');
-  await using rollback = new Rollback((step, error) => {
-    host.log.error('undo failed', { sandbox_id: sandbox.id, step, error });
-  });
-  const request = {
-    sandboxId: sandbox.id,
-    imagePath: rootfs.imagePath,
-    layers: layersOf(sandbox),
-    uid: slotOf(sandbox).uid,
-  };
-  rollback.defer('layer', async () => {
+  const { imagePath, layers, layer } = diskOf(sandbox);
+  rollback.defer('next layer', async () => {
     if (entry.nextRootfs) await host.rootfs.destroy(entry.nextRootfs);
     delete entry.nextRootfs;
   });
-  const next = await host.rootfs.create(request, async (planned) => {
+  const request = {
+    sandboxId: sandbox.id,
+    imagePath,
+    layers: [...layers, layer],
+    uid: slotOf(sandbox).uid,
+  };
+  entry.nextRootfs = await host.rootfs.create(request, async (planned) => {
     entry.nextRootfs = planned;
     await host.ledger.put(entry);
   });
-  await machine.switchDisk(next);
-  entry.rootfs = next;
+}
+
+async function switchLayer(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
+  const { entry } = sandbox;
+  const { nextRootfs } = entry;
+  if (!nextRootfs) throw new Error('the next layer comes before the switch to it');
+  try {
+    await machine.switchDisk(nextRootfs);
+  } catch (error) {
+    // The answer may have been lost after the switch was made.
+    const path = await machine.diskPath().catch(() => undefined);
+    if (path === undefined) sandbox.isStuck = true;
+    if (path !== nextRootfs.path) throw error;
+  }
+  entry.rootfs = nextRootfs;
   delete entry.nextRootfs;
-  rollback.commit();
   await host.ledger.put(entry);
 }
 
@@ -193,10 +199,9 @@ async function sealAndCommit(
   await times.measure('commit', () => commit(draft.id));
 }
 
-/** The layers of a machine's disk, lowest first; the last one is what it writes. */
-function layersOf({ entry }: Sandbox): string[] {
+function diskOf({ entry }: Sandbox): Rootfs {
   if (!entry.rootfs) throw new Error('a machine has a disk');
-  return [...entry.rootfs.layers, entry.rootfs.layer];
+  return entry.rootfs;
 }
 
 /** For a store: makes one layer of several. */

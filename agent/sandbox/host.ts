@@ -28,6 +28,8 @@ export interface Host {
   memory: MemoryProvider;
   snapshots: SnapshotStore;
   templates: TemplateCatalog;
+  /** Says which images, by path, are needed; replaces what it was told before. */
+  markImages: (paths: ReadonlySet<string>) => Promise<void>;
   limits: HostLimits;
   /** Parent of all sandboxes' folders for sockets. */
   runDirectory: string;

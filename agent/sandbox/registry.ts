@@ -14,6 +14,7 @@ import { memoryExhausted, sandboxNotFound, shuttingDown, wrongPhase } from './er
 import { freeSandbox } from './free.js';
 import { collectGarbage } from './garbage.js';
 import type { Host } from './host.js';
+import { ImageMarks } from './image-marks.js';
 import { checkSandboxId } from './names.js';
 import type { RestoreStep } from './restore.js';
 import { Sandbox } from './sandbox.js';
@@ -32,12 +33,14 @@ export class SandboxRegistry {
   readonly #lock = new KeyedLock();
   readonly #starts: Semaphore;
   readonly #closing = new AbortController();
+  readonly #images: ImageMarks;
   #collecting: Promise<void> = Promise.resolve();
   #collectAgain = false;
 
   constructor(host: Host) {
     this.host = host;
     this.#starts = new Semaphore(host.limits.bootsAtOnceMax);
+    this.#images = new ImageMarks(host, () => this.all());
   }
 
   all(): Sandbox[] {
@@ -105,6 +108,7 @@ export class SandboxRegistry {
     const either = AbortSignal.any([signal, sandbox.abortStart.signal, this.#closing.signal]);
     const startedAt = performance.now();
     try {
+      await this.#images.update();
       const steps = await this.#starts.run(
         () => startSandbox(this.host, sandbox, request, either),
         either,
@@ -178,6 +182,9 @@ export class SandboxRegistry {
     this.#collecting = this.#collecting.then(async () => {
       this.#collectAgain = false;
       await collectGarbage(this.host, () => this.all());
+      await this.#images.update().catch((error: unknown) => {
+        this.host.log.warn('images not marked', { error });
+      });
     });
   }
 

@@ -85,7 +85,7 @@ export class WarmTemplates {
   /** Nobody's request: one caller that goes away must not take it from the others. */
   async #build(key: string, shape: WarmShape): Promise<string> {
     const { host } = this.#registry;
-    host.log.info('making a warm template', { template: shape.template, key });
+    host.log.info('making a warm template', { template: shape.template, shape: key });
     const machine = this.#registry.add({
       ...shape,
       sandboxId: randomId(),
@@ -130,7 +130,7 @@ export class WarmTemplates {
     delete machine.entry.rootfs;
     host.log.info('warm template made', {
       template: machine.entry.template,
-      key,
+      shape: key,
       ...times.fields(),
     });
     return generationId;

@@ -127,6 +127,10 @@ export class FileStore implements SnapshotStore {
     return this.#parts.table.layers();
   }
 
+  images(): ReadonlySet<string> | undefined {
+    return this.#parts.table.images();
+  }
+
   async consolidate(
     generationId: string,
     mergeDisk: (imagePath: string, layers: readonly string[]) => Promise<string>,

@@ -116,6 +116,16 @@ export class GenerationTable {
     ]);
   }
 
+  /** Images that machines of the generations need; undefined when that cannot be known. */
+  images(): ReadonlySet<string> | undefined {
+    if (!this.#complete()) return undefined;
+    return new Set(
+      [...this.#manifests.values()].flatMap(({ disk }) => {
+        return [disk.imagePath, disk.toolsPath, disk.kernelPath, disk.initrdPath];
+      }),
+    );
+  }
+
   /** Whether the manifests of all that must stay are known. */
   #complete(): boolean {
     const sealed = [...this.#refs.reached(), ...this.#holds.keys()];

@@ -122,6 +122,8 @@ export interface SnapshotStore {
    * cannot be read: then every layer may be needed.
    */
   layers(): ReadonlySet<string> | undefined;
+  /** Paths of the images that machines of the generations need; undefined as for `layers`. */
+  images(): ReadonlySet<string> | undefined;
 
   /**
    * Puts the memory, or the disk, of a generation together when its chain is longer than
