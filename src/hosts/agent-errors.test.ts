@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
-import { fromAgentError, fromBootError } from './agent-errors.js';
+import { fromAgentError, fromBootError, fromForkError } from './agent-errors.js';
 
 describe('errors of a host agent', () => {
   // What the agent says, and what a caller gets.
@@ -38,6 +38,26 @@ describe('errors of a host agent', () => {
     [Code.DEADLINE_EXCEEDED, 'COMMAND_TIMEOUT', {}, Code.DEADLINE_EXCEEDED, 'COMMAND_TIMEOUT'],
     [Code.DEADLINE_EXCEEDED, 'BOOT_TIMEOUT', {}, Code.DEADLINE_EXCEEDED, 'BOOT_TIMEOUT'],
     [Code.ABORTED, 'STALE_GENERATION', {}, Code.ABORTED, 'STALE_GENERATION'],
+    [
+      Code.FAILED_PRECONDITION,
+      'SANDBOX_STATE',
+      { state: 'PAUSED' },
+      Code.FAILED_PRECONDITION,
+      'SANDBOX_STATE',
+    ],
+    [Code.INTERNAL, 'PAUSE_FAILED', {}, Code.INTERNAL, 'PAUSE_FAILED'],
+    [Code.INTERNAL, 'RESTORE_FAILED', {}, Code.INTERNAL, 'RESTORE_FAILED'],
+    [Code.DATA_LOSS, 'SNAPSHOT_DAMAGED', {}, Code.DATA_LOSS, 'SNAPSHOT_DAMAGED'],
+    [
+      Code.FAILED_PRECONDITION,
+      'SNAPSHOT_INCOMPATIBLE',
+      {},
+      Code.FAILED_PRECONDITION,
+      'SNAPSHOT_INCOMPATIBLE',
+    ],
+    [Code.NOT_FOUND, 'SNAPSHOT_NOT_FOUND', {}, Code.NOT_FOUND, 'SNAPSHOT_NOT_FOUND'],
+    [Code.RESOURCE_EXHAUSTED, 'HOST_DISK_FULL', {}, Code.RESOURCE_EXHAUSTED, 'HOST_DISK_FULL'],
+    [Code.RESOURCE_EXHAUSTED, 'DISK_FULL', {}, Code.RESOURCE_EXHAUSTED, 'DISK_FULL'],
     [Code.INTERNAL, 'INTERNAL', {}, Code.INTERNAL, 'INTERNAL'],
     [Code.INVALID_ARGUMENT, 'INVALID_REQUEST', {}, Code.INTERNAL, 'INTERNAL'],
     [Code.UNKNOWN, 'UNSPECIFIED', {}, Code.INTERNAL, 'INTERNAL'],
@@ -60,6 +80,40 @@ describe('errors of a host agent', () => {
       const { message, metadata: shown, violations } = fromAgentError(error);
       expect(JSON.stringify({ message, shown, violations })).not.to.include(secret);
     }
+  });
+
+  it('name what is damaged, what does not fit and which step failed, in the forms of ours only', () => {
+    const shownOf = (metadata: Record<string, string>) =>
+      fromAgentError(new WrennError(Code.DATA_LOSS, 'SNAPSHOT_DAMAGED', '', { metadata })).metadata;
+    const known = {
+      artifact: 'disks/x4k2/disk.qcow2',
+      wanted: 'qemu 7.2.22 (Debian 1:7.2+dfsg-7)',
+      present: 'qemu 8.0',
+      step: 'wall_clock',
+    };
+    expect(shownOf(known)).to.deep.equal(known);
+    for (const name of Object.keys(known)) {
+      for (const text of ['', '<b>', 'words\nof the guest', '/etc/passwd', 'x'.repeat(300)]) {
+        expect(shownOf({ [name]: text }), `${name} ${text}`).to.deep.equal({});
+      }
+    }
+  });
+
+  it('name each state in which a sandbox is known, and none for one that the agent does not name', () => {
+    const shownOf = (metadata: Record<string, string>) =>
+      fromAgentError(new WrennError(Code.FAILED_PRECONDITION, 'SANDBOX_STATE', '', { metadata }))
+        .metadata;
+    for (const state of ['STARTING', 'PAUSING', 'PAUSED', 'RESUMING']) {
+      expect(shownOf({ state })).to.deep.equal({ state });
+    }
+    expect(shownOf({ state: 'STOPPING' })).to.deep.equal({ state: 'DELETING' });
+    expect(shownOf({})).to.deep.equal({});
+  });
+
+  it('of one copy of a fork are told by their reason', () => {
+    const { code, reason } = fromForkError('HOST_EXHAUSTED');
+    expect([code, reason]).to.deep.equal([Code.RESOURCE_EXHAUSTED, 'HOST_EXHAUSTED']);
+    expect(fromForkError('UNSPECIFIED').reason).to.equal('INTERNAL');
   });
 
   it('name the state and keep the time to wait', () => {

@@ -167,14 +167,18 @@ function endReason({ metadata }: WrennError): Reason | undefined {
   return GONE_REASONS.find((reason) => reason === metadata.end_reason);
 }
 
+/** An agent that names no state has refused for what the sandbox has, such as no generation. */
 function wrongState(error: WrennError): WrennError {
-  const state = FORWARDED_STATES.find((known) => known === error.metadata.state) ?? 'DELETING';
-  return new WrennError(
-    Code.FAILED_PRECONDITION,
-    'SANDBOX_STATE',
-    `the sandbox is ${state}, which does not allow the call`,
-    { metadata: { state }, cause: error },
-  );
+  const named = error.metadata.state;
+  const state = FORWARDED_STATES.find((known) => known === named) ?? 'DELETING';
+  const message =
+    named === undefined
+      ? 'the sandbox has nothing yet to which the call could apply'
+      : `the sandbox is ${state}, which does not allow the call`;
+  return new WrennError(Code.FAILED_PRECONDITION, 'SANDBOX_STATE', message, {
+    metadata: named === undefined ? {} : { state },
+    cause: error,
+  });
 }
 
 function withReason(reason: Reason, { code, message }: PublicError, error: WrennError): WrennError {

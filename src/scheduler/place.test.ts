@@ -22,6 +22,14 @@ describe('place', () => {
       .with.property('reason', 'TEMPLATE_NOT_FOUND');
   });
 
+  it('places what starts from a snapshot on the host that has it, and nowhere else', () => {
+    const wish = { template: 'own', memoryMb: 128 };
+    expect(place({ ...wish, snapshotHostId: 'host1' }, host)).to.equal('host1');
+    expect(() => place({ ...wish, snapshotHostId: 'host2' }, host))
+      .to.throw()
+      .with.property('reason', 'HOST_UNAVAILABLE');
+  });
+
   it('asks to try again when others have the memory, and not when it is larger than the host', () => {
     const refuse = (memoryMb: number) => {
       try {
