@@ -155,6 +155,21 @@ describe('restored QEMU machine', function () {
     expect(await shell(guest, 'sha256sum </bin/bash')).to.equal(traces.diskDigest);
   });
 
+  for (const [source, start] of [
+    ['a memory file', async () => restore(await successor())],
+    ['a page server', restoreFromPages],
+  ] as const) {
+    it(`may use all of its memory, and write a lot, when that came from ${source}`, async () => {
+      const { machine, guest } = await start();
+
+      await shell(guest, 'head -c 200M /dev/urandom >/var/big && sync');
+      await shell(guest, 'head -c 80M /dev/urandom >/dev/shm/big');
+
+      await expectTraces(guest);
+      await machine.stop();
+    });
+  }
+
   it('is saved, runs on, and is saved again', async () => {
     const { machine, guest } = await restoreFromPages();
     const paths = [1, 2].map((count) => join(fixture.directory.path, `vmstate-${count}`));
