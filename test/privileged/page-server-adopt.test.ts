@@ -1,7 +1,7 @@
 /** A page server that is killed while faults are in flight, and the one that goes on. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
@@ -74,7 +74,7 @@ describe('a page server that is killed', function () {
       pid,
       memory: memory.mapped,
       sizeBytes: memory.sizeBytes,
-      runBlocksMax: 16,
+      runBlocksMax: 1,
       regions,
     });
   }
@@ -117,6 +117,26 @@ describe('a page server that is killed', function () {
     await server.close();
   });
 
+  it('has its successor answer what it had read', async () => {
+    await using memory = await randomMemory(directory.path, 64, 1);
+    await using vmm = await TestVmm.start('memfd', 64);
+    const { checksums } = memory.mapped;
+    const right = checksums.slice();
+    // It reads the fault, finds the block damaged, and does not answer.
+    checksums.fill(1);
+    await using first = await serveInProcess(memory, vmm);
+    checksums.set(right);
+    const stored = memory.expected.findIndex((byte) => byte !== 0) / BLOCK_BYTES;
+    await vmm.probe(Math.floor(stored));
+    await eventually(async () => expect(await pendingFaults(vmm.pid)).to.deep.equal([0, 1]));
+    await first.kill();
+
+    const server = adopt(memory, vmm.pid, first.regions);
+
+    await eventually(async () => expect(await vmm.probed()).not.to.equal('waiting'));
+    await server.close();
+  });
+
   it('has left behind which blocks were given back', async () => {
     await using memory = await randomMemory(directory.path, 640);
     await using vmm = await TestVmm.start('memfd', 640);
@@ -155,6 +175,16 @@ describe('a page server that is killed', function () {
     expect(codeOf(other.pid, first.regions)).to.equal('ESRCH');
   });
 });
+
+/** Of the VMM's userfaultfd: faults that nobody has read, and all that wait. */
+async function pendingFaults(pid: number): Promise<number[]> {
+  for (const name of await readdir(`/proc/${pid}/fdinfo`)) {
+    const text = await readFile(`/proc/${pid}/fdinfo/${name}`, 'utf8');
+    const found = /^pending:\t(\d+)\ntotal:\t(\d+)$/m.exec(text);
+    if (found) return found.slice(1).map(Number);
+  }
+  throw new Error('the VMM has no userfaultfd');
+}
 
 async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
