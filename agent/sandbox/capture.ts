@@ -11,7 +11,7 @@ import { Rollback } from '../../lib/lifecycle/rollback.js';
 import type { Rootfs } from '../rootfs/provider.js';
 import type { GenerationDraft, WriteMemoryRequest } from '../snapshot/store.js';
 import type { Machine } from '../vmm/driver.js';
-import { pauseFailed } from './errors.js';
+import { pauseFailed, tooManyLayers } from './errors.js';
 import type { Host } from './host.js';
 import { slotOf } from './machine.js';
 import type { Sandbox } from './sandbox.js';
@@ -50,6 +50,9 @@ export async function captureGeneration(
     throw error instanceof WrennError ? error : pauseFailed(sandbox.id, error);
   }
 }
+
+/** Sealed layers below the disk of a machine that goes on: only a pause can merge them. */
+export const LIVE_LAYERS_MAX = 64;
 
 /** Name of the undo after whose failure the machine cannot be used any more. */
 const VCPUS = 'virtual processors';
@@ -137,6 +140,7 @@ async function writeMemory(
 async function makeNextLayer(host: Host, sandbox: Sandbox, rollback: Rollback): Promise<void> {
   const { entry } = sandbox;
   const { imagePath, layers, layer } = diskOf(sandbox);
+  if (layers.length >= LIVE_LAYERS_MAX) throw tooManyLayers(sandbox.id, layers.length);
   rollback.defer('next layer', async () => {
     if (entry.nextRootfs) await host.rootfs.destroy(entry.nextRootfs);
     delete entry.nextRootfs;

@@ -145,3 +145,12 @@ export function diskFull(sandboxId: string): WrennError {
     { metadata: { sandbox_id: sandboxId } },
   );
 }
+
+export function tooManyLayers(sandboxId: string, layers: number): WrennError {
+  return new WrennError(
+    Code.FAILED_PRECONDITION,
+    'PAUSE_FAILED',
+    `the disk lies over ${layers} snapshots; pause and resume the sandbox to merge them`,
+    { metadata: { sandbox_id: sandboxId } },
+  );
+}

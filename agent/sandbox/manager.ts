@@ -297,6 +297,7 @@ export class SandboxManager {
     const { sandboxes, isWhole } = await recoverSandboxes(this.#host);
     for (const sandbox of sandboxes) this.#registry.adopt(sandbox);
     await removeForks(this.#host);
+    this.#registry.isWhole = isWhole;
     if (isWhole) {
       await sweepHost(this.#host, sandboxes);
       this.#registry.collectGarbage();

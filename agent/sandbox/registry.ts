@@ -34,6 +34,8 @@ export class SandboxRegistry {
   readonly #starts: Semaphore;
   readonly #closing = new AbortController();
   readonly #images: ImageMarks;
+  /** Whether all that sandboxes hold is known, so that the rest is garbage. */
+  isWhole = false;
   #collecting: Promise<void> = Promise.resolve();
   #collectAgain = false;
 
@@ -177,7 +179,7 @@ export class SandboxRegistry {
 
   /** Starts removing what nothing needs any more; requests that come meanwhile share the next run. */
   collectGarbage(): void {
-    if (this.#collectAgain) return;
+    if (this.#collectAgain || !this.isWhole) return;
     this.#collectAgain = true;
     this.#collecting = this.#collecting.then(async () => {
       this.#collectAgain = false;
