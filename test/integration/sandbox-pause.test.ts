@@ -13,6 +13,18 @@ const { SANDBOX_STATE_RUNNING, SANDBOX_STATE_PAUSING, SANDBOX_STATE_PAUSED } = S
 const { SANDBOX_STATE_RESUMING, SANDBOX_STATE_DELETING } = SandboxState;
 const RESUMES = 200;
 
+/** What this suite looks at in JSON answers. */
+interface Answer {
+  state?: string;
+  type?: string;
+  generation_id?: string;
+  timeout_sec?: number;
+  sandbox?: { state: string };
+  generations?: unknown[];
+  results?: unknown[];
+  snapshots?: unknown[];
+}
+
 describe('pausing and resuming', () => {
   const test = useControlPlane({ environment: { WRENN_RECONCILE_INTERVAL_MS: '100' } });
   let team: SandboxCalls;
@@ -50,7 +62,7 @@ describe('pausing and resuming', () => {
         headers: { 'x-api-key': account.key, 'content-type': 'application/json' },
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
-      return { status: response.status, json: await response.json() };
+      return { status: response.status, json: (await response.json()) as Answer };
     };
     const own = `sandboxes/${sandboxId}`;
     const paused = await call(`${own}/pause`, {});
@@ -61,7 +73,7 @@ describe('pausing and resuming', () => {
       'generation0',
     );
     const resumed = await call(`${own}/resume`, { mode: 'RESUME_MODE_COLD' });
-    expect(resumed.json.sandbox.state).to.equal('SANDBOX_STATE_RUNNING');
+    expect(resumed.json.sandbox?.state).to.equal('SANDBOX_STATE_RUNNING');
     expect((await call(`${own}/timeout`, { timeout_sec: 9 })).json.timeout_sec).to.equal(9);
     expect((await call(`${own}/fork`, { count: 2 })).json.results).to.have.length(2);
     const snapshot = await call('snapshots', { sandbox_id: sandboxId, name: 'over-http' });
