@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { GuestClient } from '../../agent/guest/guest-client.js';
 import { createMemoryProvider } from '../../agent/memory/lazy-provider.js';
-import type { ServedMemory } from '../../agent/memory/provider.js';
+import type { ServedMemory, ServeRequest } from '../../agent/memory/provider.js';
 import type { Machine, MachineSpec, RestoreSpec } from '../../agent/vmm/driver.js';
 import { hasReason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
@@ -97,23 +97,20 @@ describe('restored QEMU machine', function () {
   }
 
   /** The memory as two files, so that no single one can be mapped. */
+  function requestOf({ runDirectory, uid }: MachineSpec): ServeRequest {
+    const half = (origin.memoryMb * MIB) / BLOCK_BYTES / 2;
+    const memory = {
+      sizeBytes: origin.memoryMb * MIB,
+      paths: [memoryPath, memoryPath],
+      runs: Uint32Array.of(0, half, 0, 0, half, half, 1, half),
+      checksums: new Uint32Array(),
+    };
+    return { memory, runDirectory, uid };
+  }
+
   async function restoreFromPages() {
     const spec = await successor();
-    const blocks = (origin.memoryMb * MIB) / BLOCK_BYTES;
-    const half = blocks / 2;
-    const memory = await createMemoryProvider().serve(
-      {
-        memory: {
-          sizeBytes: origin.memoryMb * MIB,
-          paths: [memoryPath, memoryPath],
-          runs: Uint32Array.of(0, half, 0, 0, half, half, 1, half),
-          checksums: new Uint32Array(),
-        },
-        runDirectory: spec.runDirectory,
-        uid: spec.uid,
-      },
-      async () => undefined,
-    );
+    const memory = await createMemoryProvider().serve(requestOf(spec), async () => undefined);
     served.push(memory);
     return { memory, ...(await restore({ ...spec, memory: memory.backend })) };
   }
@@ -145,6 +142,41 @@ describe('restored QEMU machine', function () {
     expect(memory.statistics().faults).to.be.greaterThan(0);
     expect((await machine.locateMemory()).kind).to.equal('memfd');
     expect(statSync(`/proc/${machine.record.pid}`).uid).to.equal(spec.uid);
+  });
+
+  it('waits for its memory while no page server is there, and goes on with a new one', async () => {
+    const { memory, spec, machine, guest } = await restoreFromPages();
+    await memory.close();
+    const waiting = expectTraces(guest);
+
+    const adopted = await createMemoryProvider().adopt(
+      requestOf(spec),
+      memory.record,
+      machine.record.pid,
+    );
+    served.push(adopted);
+
+    await waiting;
+  });
+
+  it('goes on over layers from which another machine is made at the same time', async () => {
+    const parent = await restore(await successor());
+    await shell(parent.guest, 'echo common >/var/common && sync');
+    await parent.machine.stop();
+    const childState = join(fixture.directory.path, 'vmstate-child');
+    await parent.machine.saveState(childState);
+    const childMemory = await fixture.copyMemory(parent.spec, parent.machine);
+    await parent.machine.switchDisk(await fixture.makeLayer(parent.spec));
+    const childSpec = await fixture.makeSuccessor(parent.spec);
+    await parent.machine.run();
+
+    const child = await restore({ ...childSpec, statePath: childState, memory: childMemory });
+    await shell(parent.guest, 'echo parent >/var/own && sync');
+    await shell(child.guest, 'echo child >/var/own && sync');
+
+    expect(await shell(parent.guest, 'cat /var/common /var/own')).to.equal('common\nparent');
+    expect(await shell(child.guest, 'cat /var/common /var/own')).to.equal('common\nchild');
+    await expectTraces(child.guest);
   });
 
   it('takes what its disk reads, and so the kernel writes, into memory that is not there yet', async () => {
