@@ -99,5 +99,6 @@ function limitsFor(config: AgentConfig, { accelerator }: VmmDriver): HostLimits 
     bootsAtOnceMax: Math.max(1, cpus().length * BOOTS_PER_CPU[accelerator]),
     bootTimeoutMs: BOOT_TIMEOUT_MS[accelerator],
     warmTemplatesMax: config.warmTemplatesMax,
+    readyMachinesMax: config.readyMachinesMax,
   };
 }

@@ -21,6 +21,7 @@ export interface AgentConfig {
   networkPoolSize: number;
   memoryMbMax: number;
   warmTemplatesMax: number;
+  readyMachinesMax: number;
   fakeBootMs: number;
   logLevel: LogLevel;
 }
@@ -43,6 +44,7 @@ export function readConfig(values: NodeJS.ProcessEnv = process.env): AgentConfig
       max: 64 * 1024 * 1024,
     }),
     warmTemplatesMax: environment.integer('WRENN_WARM_TEMPLATES_MAX', 16, { min: 0, max: 1000 }),
+    readyMachinesMax: environment.integer('WRENN_READY_MACHINES_MAX', 0, { min: 0, max: 100 }),
     fakeBootMs: environment.integer('WRENN_FAKE_BOOT_MS', 5, { min: 0, max: 600_000 }),
     logLevel: environment.choice('WRENN_LOG_LEVEL', LOG_LEVELS, 'info'),
   };

@@ -13,7 +13,7 @@ import type { GenerationDraft, WriteMemoryRequest } from '../snapshot/store.js';
 import type { Machine } from '../vmm/driver.js';
 import { pauseFailed, tooManyLayers } from './errors.js';
 import type { Host } from './host.js';
-import { slotOf } from './machine.js';
+import { machineOf, slotOf } from './machine.js';
 import type { Sandbox } from './sandbox.js';
 import type { StepTimes } from './step-times.js';
 
@@ -211,9 +211,4 @@ function diskOf({ entry }: Sandbox): Rootfs {
 /** For a store: makes one layer of several. */
 export function mergeDiskOf(host: Host) {
   return (imagePath: string, layers: readonly string[]) => host.rootfs.merge(imagePath, layers);
-}
-
-export function machineOf(sandbox: Sandbox): Machine {
-  if (!sandbox.machine) throw new Error('a running sandbox has a machine');
-  return sandbox.machine;
 }

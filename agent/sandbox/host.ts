@@ -17,6 +17,8 @@ export interface HostLimits {
   bootTimeoutMs: number;
   /** Warm templates that are kept; beyond it those go that were not used for longest. 0: none are made. */
   warmTemplatesMax: number;
+  /** Restored machines that stand ready to be claimed by a create. */
+  readyMachinesMax: number;
 }
 
 export interface Host {

@@ -113,6 +113,11 @@ async function withConsole(machine: Machine, error: unknown): Promise<Error> {
   });
 }
 
+export function machineOf(sandbox: Sandbox): Machine {
+  if (!sandbox.machine) throw new Error('a running sandbox has a machine');
+  return sandbox.machine;
+}
+
 export function slotOf({ entry }: Sandbox) {
   if (!entry.slot) throw new Error('the network slot comes before disk and machine');
   return entry.slot;

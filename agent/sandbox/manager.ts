@@ -23,6 +23,7 @@ import { type ForkResult, forkSandbox, removeForks } from './fork.js';
 import type { Host } from './host.js';
 import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
 import { findPaused, listPaused, pause, pauseExpired, type Resumed, resume } from './pausing.js';
+import { ReadyPool } from './ready-pool.js';
 import { recoverSandboxes } from './recover.js';
 import { type SandboxPlan, SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
@@ -69,6 +70,7 @@ export class SandboxManager {
   readonly #host: Host;
   readonly #registry: SandboxRegistry;
   readonly #warm: WarmTemplates;
+  readonly #pool: ReadyPool;
   readonly #tombstones = new Tombstones();
   readonly #reaper: NodeJS.Timeout;
   /** Sandboxes that the reaper is working on. */
@@ -81,6 +83,7 @@ export class SandboxManager {
     this.#host = host;
     this.#registry = new SandboxRegistry(host);
     this.#warm = new WarmTemplates(this.#registry);
+    this.#pool = new ReadyPool(this.#registry);
     this.#recovered = this.#recover();
     // Each call that waits for it reports the failure; main.ts waits for it too.
     this.#recovered.catch(() => undefined);
@@ -102,6 +105,12 @@ export class SandboxManager {
   async finish(sandboxId: string): Promise<void> {
     const sandbox = this.#registry.get(sandboxId);
     if (sandbox) await this.#registry.locked(sandboxId, () => this.#registry.finish(sandbox));
+  }
+
+  /** Machines that stand ready, once the pool is not being filled. */
+  async readyMachines(): Promise<number> {
+    await this.#pool.filled();
+    return this.#pool.size;
   }
 
   /** Resolves when nothing is being removed that nobody needs. */
@@ -141,22 +150,57 @@ export class SandboxManager {
     await this.#ready(signal);
     this.#admit(options);
     const plan = await this.#plan(options);
+    const isWarm = options.snapshotId === '';
     const origin = await this.#origin(options, plan, signal);
+    await this.#pool.makeRoom(plan.memoryMb);
     // Others may have come in between.
     this.#admit(options);
+    if (origin.kind !== 'restore' || !isWarm) return this.#start(plan, origin, signal);
+    const sandbox =
+      (await this.#claim(options, plan, origin.generationId, signal)) ??
+      (await this.#restoreWarm(plan, origin, signal));
+    this.#pool.refill(plan, origin.generationId);
+    return sandbox;
+  }
+
+  /** @returns undefined when no machine stands ready, or the one that did was none. */
+  async #claim(
+    options: CreateSandboxOptions,
+    plan: SandboxPlan,
+    generationId: string,
+    signal: AbortSignal,
+  ): Promise<Sandbox | undefined> {
+    const ready = this.#pool.take(generationId);
+    if (!ready) return undefined;
+    try {
+      return await this.#start(plan, { kind: 'claim', ready }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#host.log.warn('ready machine not usable', { sandbox_id: plan.sandboxId, error });
+      // A delete that came in between is final.
+      this.#admit(options);
+      return undefined;
+    }
+  }
+
+  async #restoreWarm(
+    plan: SandboxPlan,
+    origin: Origin & { kind: 'restore' },
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
+    try {
+      return await this.#start(plan, origin, signal);
+    } catch (error) {
+      await this.#warm.noteFailure(origin.generationId, error);
+      throw error;
+    }
+  }
+
+  async #start(plan: SandboxPlan, origin: Origin, signal: AbortSignal): Promise<Sandbox> {
     const sandbox = this.#registry.add(plan);
-    return this.#registry.locked(sandbox.id, async () => {
-      try {
-        const request = { origin, env: plan.env, identify: true };
-        await this.#registry.start(sandbox, request, signal);
-        return sandbox;
-      } catch (error) {
-        if (options.snapshotId === '' && origin.kind === 'restore') {
-          await this.#warm.noteFailure(origin.generationId, error);
-        }
-        throw error;
-      }
-    });
+    const request = { origin, env: plan.env, identify: true };
+    await this.#registry.locked(sandbox.id, () => this.#registry.start(sandbox, request, signal));
+    return sandbox;
   }
 
   /** Ends a sandbox, paused or not, and frees all it holds. An unknown one is no error. Wins over a start under way. */
@@ -194,6 +238,7 @@ export class SandboxManager {
     if (buried !== undefined && generation <= buried) {
       throw staleGeneration(sandboxId, generation, buried);
     }
+    await this.#pool.makeRoom(findPaused(this.#registry, sandboxId)?.memoryMb ?? 0);
     return resume(this.#registry, sandboxId, generation, cold);
   }
 

@@ -44,6 +44,8 @@ export async function recoverSandboxes(host: Host): Promise<Recovery> {
 
 async function recoverSandbox(host: Host, sandbox: Sandbox): Promise<Sandbox | undefined> {
   try {
+    // Nobody knows of it, and another one is made when it is needed.
+    if (sandbox.entry.internal) return await removeUnfinished(host, sandbox);
     switch (sandbox.entry.phase) {
       case 'running':
         return await adoptOrEnd(host, sandbox);

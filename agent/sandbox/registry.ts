@@ -84,12 +84,17 @@ export class SandboxRegistry {
     return sandbox;
   }
 
+  /** MiB that no sandbox has taken. */
+  get freeMemoryMb(): number {
+    return freeMemoryMb(this.host.limits.memoryMbMax, this.all());
+  }
+
   /**
    * Adds a sandbox, under whose id there must be none.
    * @throws HOST_EXHAUSTED
    */
   add(plan: SandboxPlan): Sandbox {
-    const freeMb = freeMemoryMb(this.host.limits.memoryMbMax, this.all());
+    const freeMb = this.freeMemoryMb;
     if (plan.memoryMb > freeMb) throw memoryExhausted(freeMb);
     const sandbox = new Sandbox({
       ...plan,

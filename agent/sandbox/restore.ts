@@ -4,6 +4,7 @@
  * of that which fails fails the restore.
  */
 import { randomBytes } from 'node:crypto';
+import type { GuestClient } from '../guest/guest-client.js';
 import { requireCompatible } from '../snapshot/compatibility.js';
 import type { GenerationManifest } from '../snapshot/generation.js';
 import type { Machine } from '../vmm/driver.js';
@@ -39,6 +40,15 @@ export interface RestoreOrigin {
 export interface RestoreOptions {
   /** Undefined leaves the variables that the guest has. */
   env: Record<string, string> | undefined;
+  /** Whether the guest is told who it is. */
+  identify: boolean;
+}
+
+/** What a guest was before it was restored. */
+export interface GuestBefore {
+  /** Token that it asks for; empty when it was never told who it is. */
+  token: string;
+  clone: boolean;
 }
 
 /** @throws SNAPSHOT_INCOMPATIBLE, SNAPSHOT_DAMAGED, RESTORE_FAILED, BOOT_TIMEOUT and what a driver throws. */
@@ -61,23 +71,9 @@ export async function restoreFrom(
   const steps = await whileAlive(sandbox, machine, signal, async (alive) => {
     const guest = openGuest(host, sandbox, machine);
     await times.measure('ready', () => waitUntilReady(host, sandbox, guest, machine, alive));
-    return times.measure('guest', () =>
-      guest.postRestore(
-        {
-          identity: {
-            sandboxId: sandbox.id,
-            templateId: sandbox.entry.template,
-            env: options.env ?? {},
-          },
-          oldToken: manifest.guest.token,
-          keepEnv: options.env === undefined,
-          clone: origin.clone,
-          entropy: randomBytes(ENTROPY_BYTES),
-          machineId: randomBytes(MACHINE_ID_BYTES).toString('hex'),
-        },
-        alive,
-      ),
-    );
+    if (!options.identify) return [];
+    const from = { token: manifest.guest.token, clone: origin.clone };
+    return times.measure('guest', () => tellGuest(sandbox, guest, from, options, alive));
   });
   host.log.info('machine restored', {
     sandbox_id: sandbox.id,
@@ -86,6 +82,26 @@ export async function restoreFrom(
     ...times.fields(),
   });
   return steps;
+}
+
+/** Makes a restored guest the sandbox: clock, randomness, name, token, variables. */
+export function tellGuest(
+  sandbox: Sandbox,
+  guest: GuestClient,
+  { token, clone }: GuestBefore,
+  { env }: Pick<RestoreOptions, 'env'>,
+  signal: AbortSignal,
+): Promise<RestoreStep[]> {
+  const { template } = sandbox.entry;
+  const restore = {
+    identity: { sandboxId: sandbox.id, templateId: template, env: env ?? {} },
+    oldToken: token,
+    keepEnv: env === undefined,
+    clone,
+    entropy: randomBytes(ENTROPY_BYTES),
+    machineId: randomBytes(MACHINE_ID_BYTES).toString('hex'),
+  };
+  return guest.postRestore(restore, signal);
 }
 
 async function checkGeneration(

@@ -111,6 +111,22 @@ export class Sandbox {
     else this.entry.parentGenerationId = generationId;
   }
 
+  /** Takes all that another one has, which has nothing afterwards. */
+  takeOver(other: Sandbox): void {
+    const { runDirectory, slot, rootfs, machine, memory } = other.entry;
+    const { servingGenerationId, parentGenerationId, envdVersion } = other.entry;
+    Object.assign(this.entry, { runDirectory, slot, rootfs, machine, memory });
+    Object.assign(this.entry, { servingGenerationId, parentGenerationId, envdVersion });
+    this.machine = other.machine;
+    this.memory = other.memory;
+    for (const [role, hold] of other.#holds) this.#holds.set(role, hold);
+    other.#holds.clear();
+    other.guest?.close();
+    other.machine = undefined;
+    other.memory = undefined;
+    other.entry.phase = 'stopping';
+  }
+
   releaseHolds(): void {
     for (const hold of this.#holds.values()) hold.release();
     this.#holds.clear();

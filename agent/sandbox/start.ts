@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
 import { bootFrom } from './boot.js';
+import { claimMachine } from './claim.js';
 import { freeSandbox } from './free.js';
 import type { Host } from './host.js';
 import { type RestoreStep, restoreFrom } from './restore.js';
@@ -22,7 +23,9 @@ export type Origin =
   /** Its kernel and disk; `layers` are sealed layers over the image, lowest first. */
   | { kind: 'boot'; layers: readonly string[] }
   /** The memory, disk and devices of another machine; a clone must not be taken for it. */
-  | { kind: 'restore'; generationId: string; clone: boolean };
+  | { kind: 'restore'; generationId: string; clone: boolean }
+  /** A machine that stands ready for whoever comes (ready-pool.ts). */
+  | { kind: 'claim'; ready: Sandbox };
 
 export interface StartRequest {
   origin: Origin;
@@ -49,22 +52,31 @@ export async function startSandbox(
   );
   // Each thing stands in the entry before it is acquired, so the entry is the list of undos.
   rollback.defer('sandbox', () => undoStart(host, sandbox));
-  let steps: RestoreStep[] = [];
+  let steps: RestoreStep[];
   try {
-    await host.ledger.put(sandbox.entry);
-    await mkdir(sandbox.entry.runDirectory, { recursive: true, mode: 0o700 });
-    await acquireNetwork(host, sandbox, signal);
-    if (request.origin.kind === 'boot') {
-      await bootFrom(host, sandbox, request.origin.layers, request, signal);
-    } else {
-      steps = await restoreFrom(host, sandbox, request.origin, request, signal);
-    }
+    steps = await startMachine(host, sandbox, request, signal);
     await markRunning(host, sandbox);
   } catch (error) {
     throw isDiskFull(error) ? hostDiskFull(error) : error;
   }
   rollback.commit();
   return steps;
+}
+
+async function startMachine(
+  host: Host,
+  sandbox: Sandbox,
+  request: StartRequest,
+  signal: AbortSignal,
+): Promise<RestoreStep[]> {
+  const { origin } = request;
+  if (origin.kind === 'claim') return claimMachine(host, sandbox, origin.ready, request, signal);
+  await host.ledger.put(sandbox.entry);
+  await mkdir(sandbox.entry.runDirectory, { recursive: true, mode: 0o700 });
+  await acquireNetwork(host, sandbox, signal);
+  if (origin.kind === 'restore') return restoreFrom(host, sandbox, origin, request, signal);
+  await bootFrom(host, sandbox, origin.layers, request, signal);
+  return [];
 }
 
 /** Frees what the entry holds, then forgets it; if that fails the entry stays, as `stopping`. */

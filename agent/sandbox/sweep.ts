@@ -1,6 +1,6 @@
 /** Removes what an earlier run of the agent left on the host and no sandbox holds. */
 import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Host } from './host.js';
 import type { Sandbox } from './sandbox.js';
 
@@ -28,7 +28,7 @@ export async function sweepHost(host: Host, sandboxes: readonly Sandbox[]): Prom
 }
 
 async function sweepDirectories(parent: string, sandboxes: readonly Sandbox[]): Promise<string[]> {
-  const held = new Set(sandboxes.map(({ id }) => id));
+  const held = new Set(sandboxes.map(({ entry }) => basename(entry.runDirectory)));
   const paths = (await readdir(parent))
     .filter((name) => !held.has(name))
     .map((name) => join(parent, name));

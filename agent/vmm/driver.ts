@@ -120,6 +120,8 @@ export interface Machine {
   saveState(path: string): Promise<void>;
   /** Where the memory is while the machine is stopped. */
   locateMemory(): Promise<MachineMemory>;
+  /** Path of the disk's file that the machine writes. */
+  diskPath(): Promise<string>;
   /** Lets further writes go to `rootfs`, which lies over the present disk. The machine must be stopped. */
   switchDisk(rootfs: { path: string; format: 'qcow2' | 'raw' }): Promise<void>;
   /** The last bytes that the guest wrote to its console; bounded. */

@@ -103,6 +103,12 @@ export const SETTINGS: readonly Setting[] = [
       'Booted machines of templates that are kept frozen, to start sandboxes from; 0 for none.',
   },
   {
+    name: 'WRENN_READY_MACHINES_MAX',
+    fallback: '0',
+    description:
+      'Machines that stand ready for the next sandbox of the shape asked for last; each takes its memory.',
+  },
+  {
     name: 'WRENN_FAKE_BOOT_MS',
     fallback: '5',
     description: 'How long a boot takes with the fake driver.',

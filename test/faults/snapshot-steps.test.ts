@@ -22,6 +22,7 @@ interface Operation {
   /** Whether what was asked for has come about. */
   isDone(fake: FakeHost): boolean;
   warmTemplatesMax?: number;
+  readyMachinesMax?: number;
 }
 
 const create = (fake: FakeHost, options = {}) =>
@@ -76,6 +77,17 @@ const OPERATIONS: Record<string, Operation> = {
     run: (fake) => create(fake),
     isDone: (fake) => runs(fake, ID),
     warmTemplatesMax: 1,
+  },
+  'create that claims a ready machine': {
+    prepare: async (fake) => {
+      await create(fake);
+      await fake.manager.readyMachines();
+      await fake.manager.destroy(ID, 1);
+    },
+    run: (fake) => create(fake, { generation: 2 }),
+    isDone: (fake) => runs(fake, ID),
+    warmTemplatesMax: 1,
+    readyMachinesMax: 1,
   },
   'create from a snapshot': {
     prepare: async (fake) => {
@@ -179,9 +191,10 @@ async function dieAt(operation: Operation, step: FaultStep): Promise<void> {
   await expectNothingLeft(fake, label);
 }
 
-async function prepared({ prepare, warmTemplatesMax = 0 }: Operation): Promise<FakeHost> {
-  const fake = await FakeHost.open({ warmTemplatesMax });
-  await prepare(fake);
+async function prepared(operation: Operation): Promise<FakeHost> {
+  const { warmTemplatesMax = 0, readyMachinesMax = 0 } = operation;
+  const fake = await FakeHost.open({ warmTemplatesMax, readyMachinesMax });
+  await operation.prepare(fake);
   await fake.manager.settled();
   return fake;
 }
@@ -212,6 +225,8 @@ async function expectRetry(fake: FakeHost, operation: Operation, label: string):
 /** Nothing is left but warm templates, each with what belongs to it. */
 async function expectNothingLeft(fake: FakeHost, label: string): Promise<void> {
   await fake.manager.deleteSnapshot(SNAPSHOT);
+  // The last of them is not filled up again.
+  await fake.manager.readyMachines();
   const { entries } = await fake.host.ledger.read();
   const ids = [...entries, ...fake.paused()].map(({ sandboxId }) => sandboxId);
   for (const id of ids) await withLabel(`${label}: delete`, fake.manager.destroy(id, 100));

@@ -25,6 +25,7 @@ const LIMITS: HostLimits = {
   bootsAtOnceMax: 1000,
   bootTimeoutMs: 5000,
   warmTemplatesMax: 0,
+  readyMachinesMax: 0,
 };
 
 export class FakeHost implements AsyncDisposable {
