@@ -1,7 +1,7 @@
 /**
  * Removes garbage: generations that nobody keeps, then files of memory that no
- * generation reads. Whether something is garbage is asked right before it is
- * removed, and a generation can be held no more from then on.
+ * generation reads. A generation can be held no more from the moment that it is
+ * found to be garbage.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,9 +23,11 @@ export async function collectGarbage(parts: StoreParts): Promise<CollectReport> 
 
 async function collectGenerations(parts: StoreParts, report: CollectReport): Promise<void> {
   const { layout, table } = parts;
-  for (const id of await readdir(layout.generations)) {
-    if (!isGenerationId(id) || table.isReached(id)) continue;
-    table.forget(id);
+  const present = await readdir(layout.generations);
+  const garbage = present.filter((id) => isGenerationId(id) && !table.isReached(id));
+  // All at once: what one of them reads is needed by none of the others.
+  for (const id of garbage) table.forget(id);
+  for (const id of garbage) {
     const builds = table.builds();
     // The file of memory of a legacy generation may be read by those that came after it.
     const keepMemory = !builds || builds.has(id);

@@ -13,21 +13,21 @@ describe('consolidation of a generation', () => {
 
   afterEach(() => generations[Symbol.asyncDispose]());
 
-  it('leaves a chain that is not too long as it is', async () => {
-    const last = (await generations.commitChain(CHAIN_LENGTH_MAX)).at(-1) ?? '';
+  it('leaves a chain that has room for one more as it is', async () => {
+    const last = (await generations.commitChain(CHAIN_LENGTH_MAX - 1)).at(-1) ?? '';
 
     const id = await generations.store.consolidate(last, () => Promise.reject(new Error('asked')));
 
     expect(id).to.equal(last);
   });
 
-  it('at depth 11 makes one file of memory and one layer with the same content', async () => {
-    const chain = await generations.commitChain(CHAIN_LENGTH_MAX + 1);
+  it('at depth 10 makes one file of memory and one layer with the same content', async () => {
+    const chain = await generations.commitChain(CHAIN_LENGTH_MAX);
     const last = chain.at(-1) ?? '';
     const { store } = generations;
     const before = await generations.read(last);
     const source = store.manifest(last);
-    expect(source.memory.builds).to.have.length(CHAIN_LENGTH_MAX + 1);
+    expect(source.memory.builds).to.have.length(CHAIN_LENGTH_MAX);
 
     const id = await store.consolidate(last, async (imagePath, layers) => {
       expect(imagePath).to.equal('/images/minimal');
@@ -50,7 +50,7 @@ describe('consolidation of a generation', () => {
   });
 
   it('is kept from the collection until a ref names it, as the old one is', async () => {
-    const chain = await generations.commitChain(CHAIN_LENGTH_MAX + 1);
+    const chain = await generations.commitChain(CHAIN_LENGTH_MAX);
     const last = chain.at(-1) ?? '';
     const { store } = generations;
     const id = await store.consolidate(last, async () => 'merged00');
@@ -69,7 +69,7 @@ describe('consolidation of a generation', () => {
   });
 
   it('that is abandoned leaves nothing, and the old one stays', async () => {
-    const last = (await generations.commitChain(CHAIN_LENGTH_MAX + 1)).at(-1) ?? '';
+    const last = (await generations.commitChain(CHAIN_LENGTH_MAX)).at(-1) ?? '';
     const { store } = generations;
     await store.collect();
     const before = await generations.present();
@@ -81,12 +81,12 @@ describe('consolidation of a generation', () => {
   });
 
   it('writes a block once that many generations have changed', async () => {
-    const last = (await generations.commitChain(CHAIN_LENGTH_MAX + 1)).at(-1) ?? '';
+    const last = (await generations.commitChain(CHAIN_LENGTH_MAX)).at(-1) ?? '';
 
     const id = await generations.store.consolidate(last, async () => 'merged00');
 
     const [path = ''] = (await generations.store.memoryFiles(id)).paths;
-    expect((await stat(path)).blocks * 512).to.equal((CHAIN_LENGTH_MAX + 2) * 4096);
+    expect((await stat(path)).blocks * 512).to.equal((CHAIN_LENGTH_MAX + 1) * 4096);
   });
 
   it('goes on for any number of generations, and the lineage stays bounded', async () => {
@@ -96,6 +96,7 @@ describe('consolidation of a generation', () => {
       generations.memory.write(number % MEMORY_BLOCKS, `generation ${number}`);
       const id = await generations.commit(parent ? { parent } : {});
       parent = await generations.store.consolidate(id, async () => 'merged00');
+      expect(generations.store.manifest(parent).memory.builds.length).to.be.below(CHAIN_LENGTH_MAX);
       if (parent !== id) await generations.setRef(parent);
       await generations.store.collect();
       expect((await generations.present()).builds.length).to.be.most(CHAIN_LENGTH_MAX);
@@ -107,8 +108,31 @@ describe('consolidation of a generation', () => {
     await generations.store.verify(id);
   });
 
+  it('merges layers of a disk alone, and memory alone, when only they are as many', async () => {
+    const { store } = generations;
+    const layers = Array.from({ length: CHAIN_LENGTH_MAX }, (_, layer) => `layer00${layer}`);
+    const shallow = await generations.commit({ layers });
+    const merged = store.manifest(await store.consolidate(shallow, async () => 'merged00'));
+    expect(merged.disk.layers).to.deep.equal(['merged00']);
+    expect(merged.memory).to.deep.equal(store.manifest(shallow).memory);
+
+    const deep = (await generations.commitChain(CHAIN_LENGTH_MAX, ['layer000'])).at(-1) ?? '';
+    const short = await store.consolidate(deep, () => Promise.reject(new Error('asked')));
+    expect(store.manifest(short).disk.layers).to.deep.equal(['layer000']);
+    expect(store.manifest(short).memory.builds).to.have.length(1);
+    await store.verify(short);
+  });
+
+  it('is never put off so long that a header has more builds than a chain may', async () => {
+    const chain = await generations.commitChain(3 * CHAIN_LENGTH_MAX, ['layer000']);
+    const depths = chain.map((id) => generations.store.manifest(id).memory.builds.length);
+    expect(Math.max(...depths)).to.equal(CHAIN_LENGTH_MAX);
+    const last = chain.at(-1) ?? '';
+    expect((await generations.read(last)).equals(generations.memory.content)).to.equal(true);
+  });
+
   it('that failed is made up for by the next pause, which is not too deep then', async () => {
-    const last = (await generations.commitChain(CHAIN_LENGTH_MAX + 1)).at(-1) ?? '';
+    const last = (await generations.commitChain(CHAIN_LENGTH_MAX)).at(-1) ?? '';
     const store = await generations.reopen({ files: snapshotFiles({ failAt: 1 }) });
     expect(await store.consolidate(last, async () => 'merged00').catch(() => 'failed')).to.equal(
       'failed',

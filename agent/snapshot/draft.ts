@@ -9,7 +9,7 @@ import {
 } from './generation.js';
 import type { DraftNeeds } from './generation-table.js';
 import { applyDiff, mergedHeader } from './memory-diff.js';
-import { depth, type MemoryHeader, serializeHeader } from './memory-header.js';
+import { checksumOf, depth, type MemoryHeader, serializeHeader } from './memory-header.js';
 import { formatRecord, RECORD_MODE } from './records.js';
 import type {
   GenerationDraft,
@@ -32,7 +32,7 @@ export class Draft implements GenerationDraft {
   readonly #ownBuilds: string[] = [];
   #parentHold: Hold | undefined;
   #lineage: Lineage[] = [];
-  #header: MemoryHeader | undefined;
+  #header: { content: MemoryHeader; crc32c: number } | undefined;
 
   constructor(id: string, parts: StoreParts, needs: DraftNeeds) {
     this.id = id;
@@ -71,15 +71,14 @@ export class Draft implements GenerationDraft {
     });
   }
 
-  /** Takes the content of another generation, in one file of memory where the chain is too long. */
+  /** Takes the content of another generation, in one file of memory where the chain is full. */
   async copyOf(source: GenerationManifest, layers: readonly string[]): Promise<void> {
     const { layout, files, reader, table } = this.#parts;
     this.#parentHold = table.hold(source.id);
     for (const layer of layers) this.#needs.layers.add(layer);
     await orDiskFull(async () => {
       const header = await reader.header(source.id);
-      const merged = depth(header) > CHAIN_LENGTH_MAX;
-      await this.#writeHeader(merged ? await this.#merge(header) : header);
+      await this.#writeHeader(isFull(header) ? await this.#merge(header) : header);
       await files.link(layout.state(source.id), this.statePath);
       const lineage = source.lineage.slice(0, -1);
       const last = source.lineage.at(-1);
@@ -115,7 +114,7 @@ export class Draft implements GenerationDraft {
     this.#lineage = table.manifest(id).lineage;
     const header = await reader.header(id);
     // No more files fit into a header; the parent itself could not be merged when it was written.
-    return depth(header) > CHAIN_LENGTH_MAX ? orDiskFull(() => this.#merge(header)) : header;
+    return isFull(header) ? orDiskFull(() => this.#merge(header)) : header;
   }
 
   async #scan(
@@ -168,9 +167,10 @@ export class Draft implements GenerationDraft {
   async #writeHeader(header: MemoryHeader): Promise<void> {
     const { layout, files } = this.#parts;
     const path = layout.header(this.id);
-    await files.writeFile(path, serializeHeader(header), HEADER_MODE);
+    const bytes = serializeHeader(header);
+    await files.writeFile(path, bytes, HEADER_MODE);
     await files.syncFile(path);
-    this.#header = header;
+    this.#header = { content: header, crc32c: checksumOf(bytes) };
   }
 
   async #writeManifest(
@@ -179,10 +179,11 @@ export class Draft implements GenerationDraft {
   ): Promise<GenerationManifest> {
     const { layout, files, reader, table } = this.#parts;
     if (!this.#header) throw new Error('the memory of a generation must be written first');
+    const { content, crc32c } = this.#header;
     const manifest: GenerationManifest = {
       ...fields,
       id: this.id,
-      memory: { sizeBytes: this.#header.sizeBytes, builds: this.#header.builds },
+      memory: { sizeBytes: content.sizeBytes, builds: content.builds, headerCrc32c: crc32c },
       vmstate: await reader.state(this.id),
       lineage: lineage.slice(-LINEAGE_MAX),
     };
@@ -199,6 +200,11 @@ export class Draft implements GenerationDraft {
   #memoryBytes(): Promise<number> {
     return this.#parts.reader.allocatedBytes(this.id, this.#ownBuilds);
   }
+}
+
+/** Whether no other file of memory fits into the header. */
+function isFull(header: MemoryHeader): boolean {
+  return depth(header) >= CHAIN_LENGTH_MAX;
 }
 
 async function orDiskFull<T>(work: () => Promise<T>): Promise<T> {

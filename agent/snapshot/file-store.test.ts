@@ -5,6 +5,7 @@ import { hasReason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { Generations, MEMORY_BLOCKS } from '../../test/support/generations.js';
 import { snapshotFiles } from '../../test/support/snapshot-files.js';
+import { formatRecord } from './records.js';
 import type { Hold } from './store.js';
 
 describe('store of generations', () => {
@@ -332,6 +333,9 @@ describe('store of generations', () => {
       const folder = join(generations.folder, 'generations', id);
       await rename(join(generations.folder, 'memory', `memfile.${id}`), join(folder, 'memfile'));
       await rm(join(folder, 'memfile.header'));
+      const { sizeBytes } = generations.store.manifest(id).memory;
+      const manifest = { ...generations.store.manifest(id), memory: { sizeBytes, builds: [id] } };
+      await writeFile(join(folder, 'manifest.json'), formatRecord('wrenn-generation', manifest));
     }
   });
 

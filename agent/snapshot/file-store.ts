@@ -138,8 +138,8 @@ export class FileStore implements SnapshotStore {
     const { table, log, faults } = this.#parts;
     const source = table.manifest(generationId);
     const { memory, disk } = source;
-    const mergesDisk = disk.layers.length > CHAIN_LENGTH_MAX;
-    if (memory.builds.length <= CHAIN_LENGTH_MAX && !mergesDisk) return generationId;
+    const mergesDisk = disk.layers.length >= CHAIN_LENGTH_MAX;
+    if (memory.builds.length < CHAIN_LENGTH_MAX && !mergesDisk) return generationId;
 
     const hold = table.hold(generationId);
     const report = (step: string, error: unknown) => {

@@ -11,7 +11,13 @@ import {
   STATE_FILE,
 } from './layout.js';
 import { legacyHeader } from './memory-diff.js';
-import { HEADER_BYTES_MAX, HeaderError, type MemoryHeader, parseHeader } from './memory-header.js';
+import {
+  checksumOf,
+  HEADER_BYTES_MAX,
+  HeaderError,
+  type MemoryHeader,
+  parseHeader,
+} from './memory-header.js';
 import { readManifest } from './records.js';
 
 /** What stat counts in, whatever the file system's own block size. */
@@ -43,11 +49,15 @@ export class GenerationReader {
   }
 
   async header(id: string): Promise<MemoryHeader> {
+    const { memory } = await this.manifest(id);
     const { path, format } = await this.#findMemory(id);
-    if (format === 'legacy') return this.#legacyHeader(id, path);
+    if (format === 'legacy') return legacyMemory(id, path, memory.sizeBytes);
     return reading(HEADER_FILE, async () => {
       if ((await stat(path)).size > HEADER_BYTES_MAX) throw new HeaderError('it is too long');
-      return parseHeader(await readFile(path));
+      const bytes = await readFile(path);
+      const header = parseHeader(bytes);
+      if (checksumOf(bytes) === memory.headerCrc32c) return header;
+      throw new HeaderError('it is that of another generation');
     });
   }
 
@@ -102,15 +112,6 @@ export class GenerationReader {
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  async #legacyHeader(id: string, path: string): Promise<MemoryHeader> {
-    const { sizeBytes } = (await this.manifest(id)).memory;
-    return reading(LEGACY_MEMORY_FILE, async () => {
-      const { size } = await stat(path);
-      if (size !== sizeBytes) throw new Error(`${size} bytes long`);
-      return legacyHeader(sizeBytes, id, [{ offset: 0, sizeBytes }]);
-    });
-  }
-
   /** The one place that tells a generation with header from one with a plain memory file. */
   async #findMemory(id: string): Promise<{ path: string; format: 'header' | 'legacy' }> {
     const [path, legacy] = [this.#layout.header(id), this.#layout.legacyBuild(id)];
@@ -126,6 +127,15 @@ export class GenerationReader {
     if (await exists(legacy)) return { id, path: legacy, artifact: LEGACY_MEMORY_FILE };
     throw damaged(artifact, new Error('it is not there'));
   }
+}
+
+/** The header that a plain memory file would have. */
+function legacyMemory(id: string, path: string, sizeBytes: number): Promise<MemoryHeader> {
+  return reading(LEGACY_MEMORY_FILE, async () => {
+    const { size } = await stat(path);
+    if (size !== sizeBytes) throw new Error(`${size} bytes long`);
+    return legacyHeader(sizeBytes, id, [{ offset: 0, sizeBytes }]);
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

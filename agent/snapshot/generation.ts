@@ -9,7 +9,10 @@
  *     <folder>/memory/memfile.<build id>
  */
 
-/** Generations of memory, or layers of disk, that a machine may come out of before they are merged. */
+/**
+ * Most files of memory, or layers of disk, that a generation may consist of. One that has as many
+ * is due to be merged, since the next one over it would have more.
+ */
 export const CHAIN_LENGTH_MAX = 10;
 
 /** Entries of a lineage that are kept, the newest ones. */
@@ -44,7 +47,12 @@ export interface GenerationManifest {
   /** Version of the guest's daemon, and the token in force; empty before its first PostInit. */
   guest: { envdVersion: string; token: string };
   /** `builds` are the ids of all files that its blocks lie in. */
-  memory: { sizeBytes: number; builds: string[] };
+  memory: {
+    sizeBytes: number;
+    builds: string[];
+    /** Checksum of the header, as the header itself ends with; none where memory has no header. */
+    headerCrc32c?: number;
+  };
   vmstate: { sizeBytes: number; crc32c: number };
   disk: {
     imagePath: string;

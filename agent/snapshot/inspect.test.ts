@@ -1,8 +1,10 @@
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Code, hasReason, type WrennError } from '../../lib/errors/index.js';
 import { Generations } from '../../test/support/generations.js';
+import type { GenerationManifest } from './generation.js';
+import { formatRecord } from './records.js';
 
 describe('a damaged generation', () => {
   let generations: Generations;
@@ -92,6 +94,52 @@ describe('a damaged generation', () => {
     );
   });
 
+  it('is known by the name of the file that is that of another one, whole as it is', async () => {
+    for (const name of ['manifest.json', 'memfile.header', 'vmstate']) {
+      const [mine, other] = [own(name), join(generations.folder, 'generations', first, name)];
+      await swap(mine, other);
+      for (const id of [first, second]) {
+        await requireDamaged(name, generations.store.check(id));
+        await requireDamaged(name, generations.store.verify(id));
+      }
+      await swap(mine, other);
+    }
+    for (const id of [first, second]) await generations.store.verify(id);
+  });
+
+  it('gives no memory of another one to a machine, nor to a generation after it', async () => {
+    const [mine, other] = [own('memfile.header'), own('memfile.header').replace(second, first)];
+    await swap(mine, other);
+    await requireDamaged('memfile.header', generations.store.memoryFiles(second));
+    await requireDamaged('memfile.header', generations.write({ parent: second }));
+    await swap(mine, other);
+    expect((await generations.store.memoryFiles(second)).paths).to.have.length(2);
+  });
+
+  it('is refused with a checksum of its header that is none', async () => {
+    for (const headerCrc32c of [-1, 2 ** 32, 0.5, '1', null, [], true]) {
+      const memory = { ...generations.store.manifest(second).memory, headerCrc32c };
+      await withMemory(memory as GenerationManifest['memory'], () =>
+        requireDamaged('manifest.json', generations.store.check(second)),
+      );
+    }
+  });
+
+  it('is refused when its manifest knows no checksum of the header that is there', async () => {
+    const { headerCrc32c, ...memory } = generations.store.manifest(second).memory;
+    expect(headerCrc32c).to.be.a('number');
+    await withMemory(memory, () =>
+      requireDamaged('memfile.header', generations.store.check(second)),
+    );
+  });
+
+  /** Has another manifest for a while, whose checksum is right. */
+  async function withMemory(memory: GenerationManifest['memory'], work: () => Promise<void>) {
+    const manifest = { ...generations.store.manifest(second), memory };
+    const text = formatRecord('wrenn-generation', manifest);
+    await whileChanged(own('manifest.json'), (path) => rewrite(path, Buffer.from(text)), work);
+  }
+
   it('that is not there at all is damaged as well', async () => {
     await requireDamaged('manifest.json', (async () => generations.store.check('nosuchone'))());
   });
@@ -117,6 +165,13 @@ async function whileChanged(
   } finally {
     await rewrite(path, content);
   }
+}
+
+async function swap(one: string, other: string): Promise<void> {
+  const aside = `${one}.aside`;
+  await rename(one, aside);
+  await rename(other, one);
+  await rename(aside, other);
 }
 
 async function rewrite(path: string, content: Buffer): Promise<void> {

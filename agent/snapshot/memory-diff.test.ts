@@ -110,7 +110,7 @@ describe('a diff over its parent', () => {
       expect(() => applyDiff(parent, diff, build), what).to.throw(RangeError);
   });
 
-  it('makes a chain of one more than may be kept, and no longer one', () => {
+  it('makes a chain as long as may be kept, and no longer one', () => {
     let header: MemoryHeader | undefined;
     for (let build = 0; build < BUILDS_MAX; build++)
       header = applyDiff(header, ownBlock(build, header), `build00${100 + build}`);

@@ -32,8 +32,8 @@ import {
 
 export { BLOCK_BYTES, MEMORY_BYTES_MAX } from './memory-map.js';
 
-/** Most builds of a header: a full chain, and the one that is about to be merged with it. */
-export const BUILDS_MAX = CHAIN_LENGTH_MAX + 1;
+/** Most builds of a header: those of a full chain, which is merged before another one comes over it. */
+export const BUILDS_MAX = CHAIN_LENGTH_MAX;
 
 const MAGIC = Buffer.from('WRENNMEM', 'latin1');
 const VERSION = 1;
@@ -90,6 +90,14 @@ export function isFlat(header: MemoryHeader): boolean {
 /** How many builds a reader needs. */
 export function depth(header: MemoryHeader): number {
   return header.builds.length;
+}
+
+/**
+ * The checksum that a header ends with. It tells one header from another; a checksum over all
+ * bytes could not, since whatever is followed by its own CRC has the same one.
+ */
+export function checksumOf(bytes: Buffer): number {
+  return bytes.readUInt32LE(bytes.length - CHECKSUM_BYTES);
 }
 
 /**

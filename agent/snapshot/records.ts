@@ -14,6 +14,7 @@ export const RECORD_VERSION = 1;
 export const RECORD_BYTES_MAX = 1024 * 1024;
 /** They hold tokens of guests. */
 export const RECORD_MODE = 0o600;
+const CRC32C_MAX = 0xffff_ffff;
 
 export type RecordFormat = 'wrenn-ref' | 'wrenn-generation';
 
@@ -34,6 +35,10 @@ export async function readManifest(path: string, id: string): Promise<Generation
   if (manifest.id !== id) throw new Error('the manifest is that of another generation');
   // One that was made before memory had headers has its only file beside it.
   manifest.memory.builds ??= [id];
+  const { headerCrc32c } = manifest.memory;
+  if (headerCrc32c !== undefined && !isCrc32c(headerCrc32c)) {
+    throw new Error('the checksum of its header is none');
+  }
   return manifest;
 }
 
@@ -44,6 +49,10 @@ async function readRecord(path: string, format: RecordFormat): Promise<unknown> 
   if (file.version !== RECORD_VERSION) throw new Error(`version ${file.version} is not known`);
   if (file.crc32c !== checksumOf(file.record)) throw new Error('its checksum differs');
   return file.record;
+}
+
+function isCrc32c(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= CRC32C_MAX;
 }
 
 function checksumOf(record: unknown): number {

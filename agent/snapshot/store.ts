@@ -29,7 +29,7 @@ export interface WrittenMemory {
   scannedBlocks: number;
   /** Blocks that differ from the parent's and were written. */
   writtenBlocks: number;
-  /** Files that the memory now lies in; above CHAIN_LENGTH_MAX it is to be consolidated. */
+  /** Files that the memory now lies in; at CHAIN_LENGTH_MAX it is to be consolidated. */
   depth: number;
 }
 
@@ -126,7 +126,7 @@ export interface SnapshotStore {
   images(): ReadonlySet<string> | undefined;
 
   /**
-   * Puts the memory, or the disk, of a generation together when its chain is longer than
+   * Puts the memory, or the disk, of a generation together when its chain has reached
    * CHAIN_LENGTH_MAX. The given generation stays as it is.
    * @param mergeDisk makes one sealed layer of several and returns its id.
    * @returns id of the new generation, which is held like a draft until a ref names it or it is

@@ -81,7 +81,7 @@ describe('a chain of memory files', function () {
       expect(await chain.verify()).to.equal(-1);
       await check(chain, guest);
       if (period.restore) guest.restored();
-      if (depth(chain.header) > CHAIN_LENGTH_MAX) await chain.merge();
+      if (depth(chain.header) >= CHAIN_LENGTH_MAX) await chain.merge();
     }
   }
 
@@ -154,7 +154,7 @@ describe('a chain of memory files', function () {
         using plain = new MemoryChain(memory, BLOCKS, 'plain');
         using merged = new MemoryChain(memory, BLOCKS, 'merged');
         const guest = new ModelGuest(BLOCKS);
-        for (const period of lifetime.slice(0, CHAIN_LENGTH_MAX + 1)) {
+        for (const period of lifetime.slice(0, CHAIN_LENGTH_MAX)) {
           for (const each of period.actions) guest.act(each);
           const [one, other] = [
             await pause(plain, guest, memory),
@@ -188,7 +188,7 @@ describe('a chain of memory files', function () {
         expect(zeros.equals(Buffer.alloc(2 * BLOCK_BYTES)), `after ${pauses}`).to.equal(true);
         expect(isFlat(chain.header), 'the old file, mapped, would have them').to.equal(false);
         guest.restored();
-        if (depth(chain.header) <= CHAIN_LENGTH_MAX) continue;
+        if (depth(chain.header) < CHAIN_LENGTH_MAX) continue;
         await chain.merge();
         expect(chain.content().equals(guest.content)).to.equal(true);
         break;

@@ -149,12 +149,15 @@ export class Generations implements AsyncDisposable {
     });
   }
 
-  /** A chain of generations, each with one more layer, of which the last one is named. */
-  async commitChain(length: number): Promise<string[]> {
+  /** A chain of generations, each with one more layer or with these, of which the last one is named. */
+  async commitChain(length: number, sameLayers?: string[]): Promise<string[]> {
     const ids: string[] = [];
     for (let number = 0; number < length; number += 1) {
-      this.memory.write(number, `generation ${number}`).write(MEMORY_BLOCKS - 1, `now ${number}`);
-      const layers = Array.from({ length: number + 1 }, (_, layer) => `layer00${layer}`);
+      this.memory
+        .write(number % MEMORY_BLOCKS, `generation ${number}`)
+        .write(MEMORY_BLOCKS - 1, `now ${number}`);
+      const layers =
+        sameLayers ?? Array.from({ length: number + 1 }, (_, layer) => `layer00${layer}`);
       const parent = ids.at(-1);
       ids.push(await this.commit({ layers, ...(parent && { parent }) }));
     }
