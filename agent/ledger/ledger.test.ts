@@ -27,7 +27,9 @@ describe('Ledger', () => {
     createdAtMs: 1,
     guestToken: 'secret',
     runDirectory: '/run/x',
-    stateDirectory: '/var/x',
+    env: {},
+    pauseOnTimeout: false,
+    images: { rootfsPath: '', toolsPath: '', kernelPath: '', initrdPath: '' },
     slot: { index: 1 },
   });
 

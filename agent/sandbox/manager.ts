@@ -6,60 +6,36 @@
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { Semaphore } from '../../lib/lifecycle/semaphore.js';
 import type { GuestClient } from '../guest/guest-client.js';
-import type { SandboxImages } from '../ledger/entry.js';
 import type { Lineage } from '../snapshot/generation.js';
 import { freeMemoryMb } from './admission.js';
+import { type CreateSandboxOptions, SandboxCreator } from './creator.js';
 import { resumeFromFullDisk } from './disk-space.js';
-import {
-  deletedWhileStarting,
-  diskFull,
-  sandboxExists,
-  snapshotShape,
-  staleGeneration,
-  templateNotFound,
-  wrongPhase,
-} from './errors.js';
+import { deletedWhileStarting, diskFull, staleGeneration, wrongPhase } from './errors.js';
 import { type ForkResult, forkSandbox, removeForks } from './fork.js';
 import type { Host } from './host.js';
-import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
+import { checkSandboxId } from './names.js';
 import { findPaused, listPaused, pause, pauseExpired, type Resumed, resume } from './pausing.js';
 import { ReadyPool } from './ready-pool.js';
 import { recoverSandboxes } from './recover.js';
-import { type SandboxPlan, SandboxRegistry } from './registry.js';
+import { SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
 import { type PausedSandbox, toRef } from './sandbox-ref.js';
 import {
   createSnapshot,
   deleteSnapshot,
-  findSnapshot,
   listGenerations,
   type SnapshotInfo,
   type SnapshotOptions,
   type Verified,
   verifyGeneration,
 } from './snapshots.js';
-import type { Origin } from './start.js';
 import { sweepHost } from './sweep.js';
 import { Tombstones } from './tombstones.js';
-import { WarmTemplates } from './warm-templates.js';
 
 /** How often timeouts are looked at. */
 const REAP_INTERVAL_MS = 1000;
 /** Sandboxes that are ended, paused or freed side by side. */
 const REAPS_AT_ONCE_MAX = 16;
-
-export interface CreateSandboxOptions {
-  sandboxId: string;
-  generation: number;
-  template: string;
-  vcpus: number;
-  memoryMb: number;
-  timeoutSec: number;
-  pauseOnTimeout: boolean;
-  env: Record<string, string>;
-  /** Snapshot to start from; empty for the template's own images. */
-  snapshotId: string;
-}
 
 /** A sandbox that has a machine, or one that is paused. */
 export type ListedSandbox =
@@ -69,8 +45,8 @@ export type ListedSandbox =
 export class SandboxManager {
   readonly #host: Host;
   readonly #registry: SandboxRegistry;
-  readonly #warm: WarmTemplates;
   readonly #pool: ReadyPool;
+  readonly #creator: SandboxCreator;
   readonly #tombstones = new Tombstones();
   readonly #reaper: NodeJS.Timeout;
   /** Sandboxes that the reaper is working on. */
@@ -82,8 +58,8 @@ export class SandboxManager {
   constructor(host: Host) {
     this.#host = host;
     this.#registry = new SandboxRegistry(host);
-    this.#warm = new WarmTemplates(this.#registry);
     this.#pool = new ReadyPool(this.#registry);
+    this.#creator = new SandboxCreator(this.#registry, this.#pool, this.#tombstones);
     this.#recovered = this.#recover();
     // Each call that waits for it reports the failure; main.ts waits for it too.
     this.#recovered.catch(() => undefined);
@@ -148,59 +124,7 @@ export class SandboxManager {
   /** Starts a sandbox and resolves when it takes commands; a failed start leaves nothing behind. */
   async create(options: CreateSandboxOptions, signal: AbortSignal): Promise<Sandbox> {
     await this.#ready(signal);
-    this.#admit(options);
-    const plan = await this.#plan(options);
-    const isWarm = options.snapshotId === '';
-    const origin = await this.#origin(options, plan, signal);
-    await this.#pool.makeRoom(plan.memoryMb);
-    // Others may have come in between.
-    this.#admit(options);
-    if (origin.kind !== 'restore' || !isWarm) return this.#start(plan, origin, signal);
-    const sandbox =
-      (await this.#claim(options, plan, origin.generationId, signal)) ??
-      (await this.#restoreWarm(plan, origin, signal));
-    this.#pool.refill(plan, origin.generationId);
-    return sandbox;
-  }
-
-  /** @returns undefined when no machine stands ready, or the one that did was none. */
-  async #claim(
-    options: CreateSandboxOptions,
-    plan: SandboxPlan,
-    generationId: string,
-    signal: AbortSignal,
-  ): Promise<Sandbox | undefined> {
-    const ready = this.#pool.take(generationId);
-    if (!ready) return undefined;
-    try {
-      return await this.#start(plan, { kind: 'claim', ready }, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#host.log.warn('ready machine not usable', { sandbox_id: plan.sandboxId, error });
-      // A delete that came in between is final.
-      this.#admit(options);
-      return undefined;
-    }
-  }
-
-  async #restoreWarm(
-    plan: SandboxPlan,
-    origin: Origin & { kind: 'restore' },
-    signal: AbortSignal,
-  ): Promise<Sandbox> {
-    try {
-      return await this.#start(plan, origin, signal);
-    } catch (error) {
-      await this.#warm.noteFailure(origin.generationId, error);
-      throw error;
-    }
-  }
-
-  async #start(plan: SandboxPlan, origin: Origin, signal: AbortSignal): Promise<Sandbox> {
-    const sandbox = this.#registry.add(plan);
-    const request = { origin, env: plan.env, identify: true };
-    await this.#registry.locked(sandbox.id, () => this.#registry.start(sandbox, request, signal));
-    return sandbox;
+    return this.#creator.create(options, signal);
   }
 
   /** Ends a sandbox, paused or not, and frees all it holds. An unknown one is no error. Wins over a start under way. */
@@ -355,64 +279,6 @@ export class SandboxManager {
     this.#registry.requireOpen();
     await this.#recovered;
     signal?.throwIfAborted();
-  }
-
-  #admit(options: CreateSandboxOptions): void {
-    checkSandboxId(options.sandboxId);
-    checkTemplateName(options.template);
-    checkEnv(options.env);
-    const buried = this.#tombstones.generation(options.sandboxId);
-    if (buried !== undefined && options.generation <= buried) {
-      throw staleGeneration(options.sandboxId, options.generation, buried);
-    }
-    const isTaken =
-      this.#registry.get(options.sandboxId) ??
-      this.#host.snapshots.ref('sandbox', options.sandboxId);
-    if (isTaken) throw sandboxExists(options.sandboxId);
-  }
-
-  /** What the sandbox will be. */
-  async #plan(options: CreateSandboxOptions): Promise<SandboxPlan> {
-    const { sandboxId, generation, template, vcpus, memoryMb, timeoutSec } = options;
-    return {
-      ...{ sandboxId, generation, template, vcpus, memoryMb, timeoutSec },
-      pauseOnTimeout: options.pauseOnTimeout,
-      phase: 'starting',
-      createdAtMs: Date.now(),
-      ...(options.snapshotId === ''
-        ? { images: this.#templateImages(options.template), env: options.env }
-        : await this.#fromSnapshot(options)),
-    };
-  }
-
-  #templateImages(template: string): SandboxImages {
-    const images = this.#host.templates.find(template);
-    if (!images) throw templateNotFound(template);
-    const { rootfsPath, toolsPath, kernel } = images;
-    return { rootfsPath, toolsPath, kernelPath: kernel.path, initrdPath: kernel.initrdPath };
-  }
-
-  /** Images and variables of a snapshot; variables of the request are put over its own. */
-  async #fromSnapshot({ snapshotId, vcpus, memoryMb, env }: CreateSandboxOptions) {
-    const snapshot = await findSnapshot(this.#host, snapshotId);
-    if (vcpus !== snapshot.vcpus || memoryMb !== snapshot.memoryMb) {
-      throw snapshotShape(snapshot.vcpus, snapshot.memoryMb);
-    }
-    return { images: snapshot.images, env: { ...snapshot.env, ...env } };
-  }
-
-  async #origin(
-    { snapshotId }: CreateSandboxOptions,
-    plan: SandboxPlan,
-    signal: AbortSignal,
-  ): Promise<Origin> {
-    const generationId =
-      snapshotId === ''
-        ? await this.#warm.generationFor(plan, signal)
-        : (await findSnapshot(this.#host, snapshotId)).generationId;
-    return generationId === undefined
-      ? { kind: 'boot', layers: [] }
-      : { kind: 'restore', generationId, clone: true };
   }
 
   /**

@@ -6,12 +6,9 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ledger } from '../../agent/ledger/ledger.js';
 import { type FakeParts, fakeParts } from '../../agent/parts/fake.js';
+import type { CreateSandboxOptions } from '../../agent/sandbox/creator.js';
 import type { Host, HostLimits } from '../../agent/sandbox/host.js';
-import {
-  type CreateSandboxOptions,
-  type ListedSandbox,
-  SandboxManager,
-} from '../../agent/sandbox/manager.js';
+import { type ListedSandbox, SandboxManager } from '../../agent/sandbox/manager.js';
 import type { Sandbox } from '../../agent/sandbox/sandbox.js';
 import type { PausedSandbox } from '../../agent/sandbox/sandbox-ref.js';
 import { openSnapshotStore } from '../../agent/snapshot/open-store.js';
