@@ -1,8 +1,8 @@
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkDevice, checkFolder } from './host-checks.js';
+import { checkDevice, checkFolder, checkUserfaultfd } from './host-checks.js';
 
 describe('the checks of a host', () => {
   let directory: string;
@@ -23,6 +23,17 @@ describe('the checks of a host', () => {
     await chmod(directory, 0o711);
     expect((await checkFolder('state folder', inner)).status).to.equal('ok');
     expect((await checkFolder('state folder', join(inner, 'not', 'yet'))).status).to.equal('ok');
+  });
+
+  it('accept the device for page faults, or the setting of older kernels, and nothing else', async () => {
+    const setting = join(directory, 'unprivileged_userfaultfd');
+    const status = async (device: string) => (await checkUserfaultfd(device, setting)).status;
+    expect(await status('/dev/null')).to.equal('ok');
+    expect(await status('/dev/absent')).to.equal('missing');
+    await writeFile(setting, '0\n');
+    expect(await status('/dev/absent')).to.equal('missing');
+    await writeFile(setting, '1\n');
+    expect(await status('/dev/absent')).to.equal('ok');
   });
 
   it('tell a device that opens from one that is absent', async () => {

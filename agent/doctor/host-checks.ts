@@ -1,5 +1,5 @@
 /** The single checks of a host. Each returns what it found and what to do. */
-import { access, constants, open, stat } from 'node:fs/promises';
+import { access, constants, open, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DoctorCheck } from '../../lib/doctor/report.js';
 
@@ -77,6 +77,32 @@ export async function checkDevice(
     const found = `does not open: ${(error as NodeJS.ErrnoException).code}`;
     return { name: path, status: absent, found, ...(advice ? { advice } : {}) };
   }
+}
+
+const USERFAULTFD_DEVICE = '/dev/userfaultfd';
+const USERFAULTFD_SETTING = '/proc/sys/vm/unprivileged_userfaultfd';
+
+/**
+ * Whether a VMM, which is not root, may have faults of the kernel on its memory served: by the
+ * device (Linux 6.1 and later), or by the setting that older kernels have for it.
+ */
+export async function checkUserfaultfd(
+  device = USERFAULTFD_DEVICE,
+  setting = USERFAULTFD_SETTING,
+): Promise<DoctorCheck> {
+  const opened = await checkDevice(device, 'missing');
+  if (opened.status === 'ok') return { ...opened, name: 'userfaultfd' };
+  const allowed = await readFile(setting, 'utf8').catch(() => '');
+  if (allowed.trim() === '1') {
+    return { name: 'userfaultfd', status: 'ok', found: 'vm.unprivileged_userfaultfd=1' };
+  }
+  return {
+    name: 'userfaultfd',
+    status: 'missing',
+    found: `${device} ${opened.found}`,
+    advice:
+      'Use Linux 6.1 or later, or allow it: `sysctl vm.unprivileged_userfaultfd=1`. Resuming needs it.',
+  };
 }
 
 /** A VMM has a user of its own, which must be able to enter every folder above its files. */

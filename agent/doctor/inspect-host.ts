@@ -7,7 +7,13 @@ import type { AgentConfig } from '../config.js';
 import { chooseDriver } from '../vmm/choose-driver.js';
 import { inspectCgroups } from '../vmm/launch/cgroup.js';
 import { readTscKhz } from '../vmm/tsc.js';
-import { checkDevice, checkFolder, checkPrograms, checkSystem } from './host-checks.js';
+import {
+  checkDevice,
+  checkFolder,
+  checkPrograms,
+  checkSystem,
+  checkUserfaultfd,
+} from './host-checks.js';
 
 const MIB_PER_GIB = 1024;
 
@@ -17,6 +23,7 @@ export async function inspectHost(config: AgentConfig): Promise<DoctorReport> {
     ...checkSystem(),
     ...(await checkPrograms()),
     await checkDevice('/dev/net/tun', 'missing', 'Load the kernel module tun: `modprobe tun`.'),
+    await checkUserfaultfd(),
     await checkDevice('/dev/kvm', 'note'),
     await checkCgroups(),
     await checkFolder('state folder', config.stateDirectory),

@@ -1,6 +1,12 @@
 import { Code, WrennError } from '../../lib/errors/index.js';
 import type { AgentConfig } from '../config.js';
-import { checkDevice, checkFolder, checkPrograms, checkSystem } from './host-checks.js';
+import {
+  checkDevice,
+  checkFolder,
+  checkPrograms,
+  checkSystem,
+  checkUserfaultfd,
+} from './host-checks.js';
 
 /** @throws WrennError HOST_REQUIREMENT, one sentence for the first thing that is missing. */
 export async function requireHost({ stateDirectory, imagesDirectory }: AgentConfig): Promise<void> {
@@ -8,6 +14,7 @@ export async function requireHost({ stateDirectory, imagesDirectory }: AgentConf
     ...checkSystem(),
     ...(await checkPrograms()),
     await checkDevice('/dev/net/tun', 'missing', 'Load the kernel module tun: `modprobe tun`.'),
+    await checkUserfaultfd(),
     await checkFolder('state folder', stateDirectory),
     await checkFolder('images folder', imagesDirectory),
   ];
