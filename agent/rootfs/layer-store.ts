@@ -3,12 +3,15 @@
  * folder of its own, which a VMM can be shown without the others.
  *
  *     <folder>/<layer id>/<file name>
+ *                         checksum.json, when it is sealed
  */
 import { chmod, chown, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isHostShortage } from '../../lib/errors/host-shortage.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { syncDirectory } from '../../lib/files/atomic-write.js';
 import type { Log } from '../../lib/log/log.js';
+import { measureLayer, readChecksum, removeChecksum, writeChecksum } from './layer-checksum.js';
 
 const LAYER_ID = /^[a-z0-9]{8,64}$/;
 /** The VMM's user may enter, and neither list nor add. */
@@ -54,10 +57,16 @@ export class LayerStore {
     await chown(this.pathOf(layer), uid, uid);
   }
 
-  /** Makes a layer nobody's to write and everybody's to read, durably. Idempotent. */
+  /**
+   * Makes a layer nobody's to write and everybody's to read, and notes its checksum, durably. Its
+   * mode comes last: what has it is sealed. It is measured again each time, since the machine may
+   * have written it after a seal that came to nothing. Idempotent.
+   */
   async seal(layer: string): Promise<void> {
     const [folder, path] = [this.folderOf(layer), this.pathOf(layer)];
     await chown(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    await syncFile(path);
+    await writeChecksum(folder, await measureLayer(path));
     await chmod(path, SEALED_FILE_MODE);
     await chmod(folder, SEALED_FOLDER_MODE);
     await syncFile(path);
@@ -65,8 +74,37 @@ export class LayerStore {
     await syncDirectory(this.#options.folder);
   }
 
+  /** Seals those of the layers whose seal has failed before another one came over them. */
+  async sealUnfinished(layers: readonly string[]): Promise<void> {
+    for (const layer of layers) {
+      if (await this.#isSealed(layer)) continue;
+      await this.#reading(layer, () => stat(this.pathOf(layer)));
+      await this.seal(layer);
+    }
+  }
+
+  /** What is cheap to know: that a sealed layer is there, as long as it was. @throws WrennError SNAPSHOT_DAMAGED. */
+  async check(layer: string): Promise<void> {
+    await this.#reading(layer, async () => {
+      const { sizeBytes } = await readChecksum(this.folderOf(layer));
+      const { size } = await stat(this.pathOf(layer));
+      if (size !== sizeBytes) throw new Error(`${size} bytes long, sealed with ${sizeBytes}`);
+    });
+  }
+
+  /** Reads all of a sealed layer. @throws WrennError SNAPSHOT_DAMAGED. */
+  async verify(layer: string): Promise<void> {
+    await this.check(layer);
+    await this.#reading(layer, async () => {
+      const { crc32c } = await readChecksum(this.folderOf(layer));
+      const measured = await measureLayer(this.pathOf(layer));
+      if (measured.crc32c !== crc32c) throw new Error('its checksum differs');
+    });
+  }
+
   /** Gives a sealed layer back to the user that writes it. Idempotent. */
   async unseal(layer: string, uid: number): Promise<void> {
+    await removeChecksum(this.folderOf(layer));
     await chmod(this.folderOf(layer), ACTIVE_FOLDER_MODE);
     await this.give(layer, uid);
   }
@@ -114,6 +152,14 @@ export class LayerStore {
       metadata: { artifact },
       cause,
     });
+  }
+
+  async #reading<T>(layer: string, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      throw isHostShortage(error) ? error : this.damaged(layer, error);
+    }
   }
 
   async #isSealed(layer: string): Promise<boolean> {

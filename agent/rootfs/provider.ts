@@ -36,8 +36,9 @@ export interface RootfsProvider {
    */
   create(request: RootfsRequest, recordBefore: (planned: Rootfs) => Promise<void>): Promise<Rootfs>;
   /**
-   * Makes the active layer one that nobody writes and every VMM may read; durable when it
-   * resolves. Whoever has it open for writing must not use that any more. Idempotent.
+   * Makes the active layer one that nobody writes and every VMM may read, and notes its checksum;
+   * durable when it resolves. Whoever has it open for writing must not use that any more. Layers
+   * below it whose own seal has failed are sealed as well. Idempotent.
    */
   seal(rootfs: Rootfs): Promise<void>;
   /**
@@ -53,11 +54,18 @@ export interface RootfsProvider {
   /**
    * Puts sealed layers together as one new sealed layer over the same image.
    * @returns its id.
+   * @throws WrennError SNAPSHOT_DAMAGED, rather than make damage part of a layer that is whole.
    */
   merge(imagePath: string, layers: readonly string[]): Promise<string>;
   /**
-   * Checks that a sealed layer can be read and is consistent.
-   * @throws WrennError SNAPSHOT_DAMAGED.
+   * What is cheap to know before a machine gets a sealed layer: it is there, and as long as when it
+   * was sealed.
+   * @throws WrennError SNAPSHOT_DAMAGED with metadata `artifact`.
+   */
+  check(layer: string): Promise<void>;
+  /**
+   * Reads all of a sealed layer: it must be consistent, and every byte as when it was sealed.
+   * @throws WrennError SNAPSHOT_DAMAGED with metadata `artifact`.
    */
   verify(layer: string): Promise<void>;
   /** Bytes that a layer takes on the host: allocated blocks × 512; 0 when it is gone. */

@@ -5,6 +5,7 @@
 import { access, rm, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { hostDiskFull, isDiskFull } from '../../lib/errors/disk-full.js';
+import { isHostShortage } from '../../lib/errors/host-shortage.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { Rollback } from '../../lib/lifecycle/rollback.js';
 import type { Log } from '../../lib/log/log.js';
@@ -65,6 +66,7 @@ class Qcow2Provider implements RootfsProvider {
   async seal({ layer, layers, imagePath }: Rootfs): Promise<void> {
     try {
       await this.#requireChain(imagePath, [...layers, layer]);
+      await this.#layers.sealUnfinished(layers);
       await this.#layers.seal(layer);
     } catch (error) {
       throw isDiskFull(error) ? hostDiskFull(error) : error;
@@ -89,6 +91,7 @@ class Qcow2Provider implements RootfsProvider {
     try {
       await this.#make(merged, async () => {
         await this.#requireChain(imagePath, layers);
+        for (const layer of layers) await this.#layers.verify(layer);
         await this.#makeOverlay(merged, imagePath, layers);
         const onto = ['-f', 'qcow2', '-F', 'raw', '-b', imagePath];
         await run(this.#qemuImgPath, ['rebase', '-q', ...onto, this.#layers.pathOf(merged)], {
@@ -102,7 +105,12 @@ class Qcow2Provider implements RootfsProvider {
     }
   }
 
+  check(layer: string): Promise<void> {
+    return this.#layers.check(layer);
+  }
+
   async verify(layer: string): Promise<void> {
+    await this.#layers.verify(layer);
     const path = this.#layers.pathOf(layer);
     try {
       await access(await readBackingPath(path));
@@ -110,6 +118,7 @@ class Qcow2Provider implements RootfsProvider {
         timeoutMs: CHECK_TIMEOUT_MS,
       });
     } catch (error) {
+      if (isHostShortage(error)) throw error;
       if (!(error instanceof RunError)) throw this.#layers.damaged(layer, error);
       if (error.exitCode === EXIT_CODE_LEAKED) return;
       // A program that is not there, or took too long, says nothing about the layer.

@@ -1,4 +1,5 @@
 /** A file of a snapshot that is gone, cut off or altered. */
+import { isHostShortage } from '../../lib/errors/host-shortage.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 
 /** @param artifact name of the file, such as `vmstate`. */
@@ -9,16 +10,12 @@ export function damaged(artifact: string, cause: unknown): WrennError {
   });
 }
 
-/** A host that is short of something says nothing about the file that it was to read. */
-const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EACCES', 'EPERM']);
-
 /** Runs what reads a file of a snapshot; whatever is wrong with the file is damage of it. */
 export async function reading<T>(artifact: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof WrennError) throw error;
-    if (SHORTAGES.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (error instanceof WrennError || isHostShortage(error)) throw error;
     throw damaged(artifact, error);
   }
 }

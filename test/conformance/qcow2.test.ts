@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Rootfs, RootfsRequest } from '../../agent/rootfs/provider.js';
 import { createQcow2Provider } from '../../agent/rootfs/qcow2.js';
@@ -180,6 +190,7 @@ describe('qcow2 layer', () => {
     const lower = await create();
     const upper = await create([lower.layer]);
     await run('qemu-io', ['-f', 'qcow2', '-c', 'write -P 1 0 8M', upper.path]);
+    await fixture.provider.seal(upper);
     const content = await readFile(upper.path);
 
     for (const place of [0, 3 * 65536 + 4]) {
@@ -192,8 +203,61 @@ describe('qcow2 layer', () => {
     await requireDamaged(upper.layer);
     await writeFile(upper.path, content);
     await fixture.provider.verify(upper.layer);
-    await fixture.provider.destroy(lower);
+    await rm(dirname(lower.path), { recursive: true });
     await requireDamaged(upper.layer);
+  });
+
+  it('is damaged when its tables were before it was sealed', async () => {
+    const rootfs = await create();
+    await run('qemu-io', ['-f', 'qcow2', '-c', 'write -P 1 0 8M', rootfs.path]);
+    const content = await readFile(rootfs.path);
+    content.writeUInt8((content[3 * 65536 + 4] ?? 0) ^ 0xff, 3 * 65536 + 4);
+    await writeFile(rootfs.path, content);
+
+    await fixture.provider.seal(rootfs);
+
+    await fixture.provider.check(rootfs.layer);
+    await requireDamaged(rootfs.layer);
+  });
+
+  it('is damaged when one bit of what a guest has written is another, which no table tells', async () => {
+    const rootfs = await create();
+    await run('qemu-io', ['-f', 'qcow2', '-c', 'write -P 0x5a 0 64k', rootfs.path]);
+    await fixture.provider.seal(rootfs);
+    const content = await readFile(rootfs.path);
+    const cluster = content.indexOf(Buffer.alloc(65536, 0x5a));
+    expect(cluster).to.be.greaterThan(0);
+
+    for (const byte of [0, 4711, 65535]) {
+      const changed = Buffer.from(content);
+      changed.writeUInt8(0x5b, cluster + byte);
+      await writeFile(rootfs.path, changed);
+      await run('qemu-img', ['check', '-q', '-f', 'qcow2', rootfs.path]);
+      await fixture.provider.check(rootfs.layer);
+      await requireDamaged(rootfs.layer);
+    }
+    await writeFile(rootfs.path, content);
+    await fixture.provider.verify(rootfs.layer);
+  });
+
+  it('is not sealed on a full disk, and is when there is room again', async () => {
+    await mkdir(fixture.folder, { recursive: true });
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', fixture.folder]);
+    try {
+      const rootfs = await create();
+      const filler = join(fixture.folder, 'filler');
+      await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k']).catch(() => undefined);
+
+      const error = await failureOf(fixture.provider.seal(rootfs));
+
+      expect(hasReason(error, 'HOST_DISK_FULL')).to.equal(true);
+      expect(await readdir(dirname(rootfs.path))).to.deep.equal(['disk.qcow2']);
+      await rm(filler);
+      await fixture.provider.seal(rootfs);
+      await fixture.provider.verify(rootfs.layer);
+    } finally {
+      await run('umount', [fixture.folder]);
+    }
   });
 
   it('is refused on a full disk, and leaves nothing there', async () => {

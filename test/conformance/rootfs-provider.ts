@@ -2,7 +2,16 @@
  * What every provider of root disks must do, as one suite. A provider's test
  * makes a fixture of it and calls `describeRootfsProvider`.
  */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { Rootfs, RootfsProvider, RootfsRequest } from '../../agent/rootfs/provider.js';
@@ -170,14 +179,113 @@ export function describeRootfsProvider(
 
     it('finds a sealed layer right, and one that is gone damaged', async () => {
       const [layer = ''] = await createStack(1);
+      await provider.check(layer);
       await provider.verify(layer);
 
       await rm(join(fixture.folder, layer), { recursive: true });
-      const error = (await failureOf(provider.verify(layer))) as WrennError;
 
-      expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
-      expect(error.code).to.equal(Code.DATA_LOSS);
-      expect(error.metadata.artifact).to.include(layer);
+      await requireDamaged(layer, provider.check(layer));
+      await requireDamaged(layer, provider.verify(layer));
+    });
+
+    it('finds any one bit of a sealed layer that is another', async () => {
+      const [lower = '', upper = ''] = await createStack(2);
+      for (const layer of [lower, upper]) {
+        const path = await fileOf(layer);
+        const { length } = await readFile(path);
+        for (const byte of [0, length >> 1, length - 1]) {
+          await flipBit(path, byte * 8 + (byte % 8));
+          await requireDamaged(layer, provider.verify(layer));
+          await flipBit(path, byte * 8 + (byte % 8));
+        }
+        await provider.verify(layer);
+      }
+    });
+
+    it('finds a sealed layer that is cut off, or longer, also before a resume', async () => {
+      const [layer = ''] = await createStack(1);
+      const path = await fileOf(layer);
+      const content = await readFile(path);
+
+      for (const length of [0, content.length - 1, content.length + 1]) {
+        await truncate(path, length);
+        await requireDamaged(layer, provider.check(layer));
+        await requireDamaged(layer, provider.verify(layer));
+        await writeFile(path, content);
+      }
+      await provider.verify(layer);
+    });
+
+    it('takes no layer for whole whose checksum is gone, none, or that of another', async () => {
+      const [layer = '', other = ''] = await createStack(2);
+      const path = join(fixture.folder, layer, 'checksum.json');
+      const right = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+      const changes = [{ format: 'x' }, { version: 2 }, { sizeBytes: -1 }, { crc32c: 2 ** 32 }];
+      const wrong = [
+        ...changes.map((change) => JSON.stringify({ ...right, ...change })),
+        ...['', 'null', '{}', `${JSON.stringify(right)}${' '.repeat(1024)}`],
+      ];
+
+      for (const text of wrong) {
+        await writeFile(path, text);
+        await requireDamaged(layer, provider.check(layer));
+        await requireDamaged(layer, provider.verify(layer));
+      }
+      await copyFile(join(fixture.folder, other, 'checksum.json'), path);
+      await requireDamaged(layer, provider.verify(layer));
+      await rm(path);
+      await requireDamaged(layer, provider.check(layer));
+      await requireDamaged(layer, provider.verify(layer));
+    });
+
+    it('makes no whole layer out of one that is damaged', async () => {
+      const stack = await createStack(3);
+      const { imagePath } = await fixture.makeRequest();
+      const [, damaged = ''] = stack;
+      const path = await fileOf(damaged);
+      await flipBit(path, 8 * ((await readFile(path)).length - 1));
+
+      await requireDamaged(damaged, provider.merge(imagePath, stack));
+
+      expect(await layersOf(fixture)).to.deep.equal([...stack].sort());
+    });
+
+    it('has another checksum for what was written after a seal that came to nothing', async () => {
+      const request = await fixture.makeRequest();
+      const rootfs = await provider.create(request, nothingRecorded);
+      await fixture.write(rootfs, 0, 'before');
+      await provider.seal(rootfs);
+      await provider.unseal(rootfs, request.uid);
+      await requireDamaged(rootfs.layer, provider.check(rootfs.layer));
+
+      await fixture.write(rootfs, 1, 'after');
+      await provider.seal(rootfs);
+
+      await provider.verify(rootfs.layer);
+      expect(await fixture.read(rootfs, 2)).to.deep.equal(['before', 'after']);
+    });
+
+    it('makes up for a seal that failed when another layer was over it already', async () => {
+      const lower = await create();
+      await fixture.write(lower, 0, 'lower');
+      const upper = await create([lower.layer]);
+
+      await provider.seal(upper);
+
+      for (const layer of [lower, upper]) {
+        expect((await stat(layer.path)).mode & 0o777).to.equal(0o444);
+        await provider.verify(layer.layer);
+      }
+    });
+
+    it('does not make a sealed layer whole again by sealing one over it', async () => {
+      const [lower = ''] = await createStack(1);
+      const upper = await create([lower]);
+      await rm(join(fixture.folder, lower, 'checksum.json'));
+
+      await provider.seal(upper);
+
+      await requireDamaged(lower, provider.verify(lower));
     });
 
     it('puts no disk over a layer that is gone', async () => {
@@ -215,6 +323,13 @@ export function describeRootfsProvider(
       return provider.create(request, nothingRecorded);
     }
 
+    /** The file of a layer whatever its format. */
+    async function fileOf(layer: string): Promise<string> {
+      const names = await readdir(join(fixture.folder, layer));
+      const name = names.find((each) => each.startsWith('disk.')) ?? '';
+      return join(fixture.folder, layer, name);
+    }
+
     /** Sealed layers; the one with number n has the text `layer n` at place n. */
     async function createStack(depth: number): Promise<string[]> {
       const layers: string[] = [];
@@ -227,6 +342,19 @@ export function describeRootfsProvider(
       return layers;
     }
   });
+}
+
+async function flipBit(path: string, bit: number): Promise<void> {
+  const content = await readFile(path);
+  content[bit >> 3] = (content[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+  await writeFile(path, content);
+}
+
+async function requireDamaged(layer: string, inspection: Promise<unknown>): Promise<void> {
+  const error = (await failureOf(inspection)) as WrennError;
+  expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
+  expect(error.code).to.equal(Code.DATA_LOSS);
+  expect(error.metadata.artifact).to.match(new RegExp(`^disk\\.[a-z0-9]+ of layer ${layer}$`));
 }
 
 async function layersOf({ folder }: RootfsProviderFixture): Promise<string[]> {

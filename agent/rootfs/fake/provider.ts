@@ -54,8 +54,9 @@ class FakeProvider implements FakeRootfsProvider {
     return rootfs;
   }
 
-  async seal({ layer }: Rootfs): Promise<void> {
+  async seal({ layer, layers }: Rootfs): Promise<void> {
     await this.faults.reach('rootfs.seal');
+    await this.#layers.sealUnfinished(layers);
     await this.#layers.seal(layer);
   }
 
@@ -72,6 +73,7 @@ class FakeProvider implements FakeRootfsProvider {
     const merged = randomId();
     this.#making.add(merged);
     try {
+      for (const layer of layers) await this.#layers.verify(layer);
       await this.#make(merged, layers, 'rootfs.merge');
       await this.#layers.seal(merged);
       return merged;
@@ -80,10 +82,12 @@ class FakeProvider implements FakeRootfsProvider {
     }
   }
 
-  async verify(layer: string): Promise<void> {
-    await readFile(this.#layers.pathOf(layer)).catch((error: unknown) => {
-      throw this.#layers.damaged(layer, error);
-    });
+  check(layer: string): Promise<void> {
+    return this.#layers.check(layer);
+  }
+
+  verify(layer: string): Promise<void> {
+    return this.#layers.verify(layer);
   }
 
   sizeBytes(layer: string): Promise<number> {
