@@ -2,6 +2,7 @@
 import { describeFailure } from '../cli/failure.js';
 import { printLine } from '../cli/io.js';
 import { shutdownSignal } from '../lib/lifecycle/shutdown.js';
+import { benchCreate } from './create.js';
 import { benchDiff } from './diff.js';
 import { benchExecRoundTrip } from './exec-round-trip.js';
 import type { BenchContext } from './measure.js';
@@ -19,6 +20,7 @@ const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchRepo
   'page-server': benchPageServer,
   merge: benchMerge,
   diff: benchDiff,
+  create: benchCreate,
 };
 
 const { stdout, stderr } = process;
