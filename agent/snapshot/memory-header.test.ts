@@ -175,15 +175,37 @@ describe('the header of a memory', () => {
     expect(process.memoryUsage().arrayBuffers - before).to.be.below(1024 * 1024);
   });
 
+  it('is refused with a build more than a chain may have, and only then', () => {
+    const full = serializeHeader(deepHeader(BUILDS_MAX));
+    expect(parseHeader(full)).to.deep.equal(deepHeader(BUILDS_MAX));
+    expect(writeDeep(BUILDS_MAX).equals(full)).to.equal(true);
+    expectRefused(writeDeep(BUILDS_MAX + 1), 'depth 11');
+  });
+
+  /** One block of each build. */
+  function deepHeader(depth: number): MemoryHeader {
+    const builds = Array.from({ length: depth }, (_, index) => `build${1000 + index}`);
+    const runs = Uint32Array.from(builds.flatMap((_, index) => [index, 1, index, index]));
+    const checksums = new Uint32Array(depth);
+    return { sizeBytes: depth * BLOCK_BYTES, builds, runs, checksums, mappable: false };
+  }
+
+  /** The same as a file, also where it would not be written. */
+  function writeDeep(depth: number): Buffer {
+    const { builds, runs, checksums } = deepHeader(depth);
+    const fixed = serializeHeader(header).subarray(0, BUILDS_START);
+    for (const at of [BLOCKS_AT, BUILDS_AT, RUNS_AT, CHECKSUMS_AT]) fixed.writeUInt32LE(depth, at);
+    const ids = builds.map((id) => Buffer.from(`${String.fromCharCode(id.length)}${id}`));
+    const words = [runs, checksums].map((numbers) => Buffer.from(numbers.buffer));
+    const body = Buffer.concat([fixed, ...ids, ...words]);
+    const checksum = Buffer.alloc(4);
+    checksum.writeUInt32LE(addon().crc32c(body));
+    return Buffer.concat([body, checksum]);
+  }
+
   it('is never written so that it could not be read', () => {
-    const ids = Array.from(
-      { length: BUILDS_MAX + 1 },
-      (_, index) => `build${String(1000 + index)}`,
-    );
-    const runs = Uint32Array.from(ids.flatMap((_, index) => [index, 1, index, index]));
-    const deep = { sizeBytes: ids.length * BLOCK_BYTES, builds: ids, runs };
     const changes: [string, Partial<MemoryHeader>][] = [
-      ['11 builds', { ...deep, checksums: new Uint32Array(ids.length) }],
+      ['11 builds', deepHeader(BUILDS_MAX + 1)],
       ['no runs', { runs: new Uint32Array() }],
       ['half a run', { runs: header.runs.subarray(0, 14) }],
       ['a checksum too few', { checksums: header.checksums.subarray(1) }],
