@@ -1,3 +1,4 @@
+import { truncate } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Code, type WrennError } from '../../lib/errors/index.js';
 import { command, createOptions, FakeHost, NOTHING_HELD } from '../../test/support/fake-host.js';
@@ -166,6 +167,17 @@ describe('warm templates', () => {
     await fake.manager.create(small(), signal);
     expect(fake.live()).to.have.length(1);
     expect(fake.host.snapshots.refs('warm')).to.deep.equal([]);
+  });
+
+  it('are no condition: a sandbox is booted when the one that there is has been damaged', async () => {
+    await using fake = await FakeHost.open({ warmTemplatesMax: 2 });
+    await fake.manager.create(small(), signal);
+    const [warm] = fake.host.snapshots.refs('warm');
+    await truncate(fake.host.snapshots.statePath(warm?.generationId ?? ''), 1);
+    await fake.manager.create(small({ sandboxId: 'another1' }), signal);
+    expect(fake.faults.timesReached('driver.boot')).to.equal(2);
+    await fake.manager.create(small({ sandboxId: 'another2' }), signal);
+    expect(fake.faults.timesReached('driver.boot')).to.equal(3);
   });
 
   it('are made anew when one cannot be restored', async () => {

@@ -2,6 +2,7 @@
  * Creates sandboxes: checks what is asked for, and chooses what each starts
  * from: a snapshot, a machine that stands ready, a warm template, or a boot.
  */
+import { hasReason } from '../../lib/errors/index.js';
 import type { SandboxImages } from '../ledger/entry.js';
 import { sandboxExists, snapshotShape, staleGeneration, templateNotFound } from './errors.js';
 import { checkEnv, checkSandboxId, checkTemplateName } from './names.js';
@@ -88,7 +89,9 @@ export class SandboxCreator {
       return await this.#start(plan, origin, signal);
     } catch (error) {
       await this.#warm.noteFailure(origin.generationId, error);
-      throw error;
+      // What lies with the template is no reason to give its user no sandbox.
+      if (!hasReason(error, 'SNAPSHOT_DAMAGED', 'SNAPSHOT_INCOMPATIBLE')) throw error;
+      return this.#start(plan, { kind: 'boot', layers: [] }, signal);
     }
   }
 

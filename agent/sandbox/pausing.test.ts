@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Code, type WrennError } from '../../lib/errors/index.js';
@@ -153,6 +153,19 @@ describe('pausing and resuming', () => {
     expect(await fake.held()).to.deep.equal(NOTHING_HELD);
   });
 
+  it('never runs a machine on memory of which one bit is wrong', async () => {
+    await fake.manager.pause(ID, 2);
+    const folder = join(fake.host.snapshots.folder, 'memory');
+    const [build = ''] = await readdir(folder);
+    await flipBit(join(folder, build));
+    const refused = await fake.manager.resume(ID, 3, false).catch((error: WrennError) => error);
+    expect(refused).to.include({ code: Code.DATA_LOSS, reason: 'SNAPSHOT_DAMAGED' });
+    expect((refused as WrennError).metadata).to.include({ artifact: build });
+    expect(fake.paused()).to.have.length(1);
+    await fake.manager.resume(ID, 4, true);
+    expect(await readDiskNote(fake, ID)).to.equal('first');
+  });
+
   it('lets a guest go on whose disk was full, when there is room again', async () => {
     const [sandbox] = fake.live();
     await fake.parts.driver.diskFull(sandbox?.entry.runDirectory ?? '');
@@ -172,3 +185,12 @@ describe('pausing and resuming', () => {
     expect(fake.live()[0]?.entry).to.include({ timeoutSec: 77, pauseOnTimeout: true });
   });
 });
+
+/** Flips a bit of the first byte that is not zero. */
+async function flipBit(path: string): Promise<void> {
+  const content = await readFile(path);
+  const at = content.findIndex((byte) => byte !== 0);
+  await chmod(path, 0o600);
+  await using file = await open(path, 'r+');
+  await file.write(Buffer.of((content[at] ?? 0) ^ 1), 0, 1, at);
+}

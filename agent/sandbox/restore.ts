@@ -111,6 +111,7 @@ async function checkGeneration(
 ): Promise<void> {
   requireCompatible(manifest, await host.driver.kind());
   await host.snapshots.check(generationId);
+  await Promise.all(manifest.disk.layers.map((layer) => host.rootfs.check(layer)));
 }
 
 /** From now on the machine needs the generation, for its memory and as what the next one differs from. */

@@ -6,7 +6,7 @@ import { Rollback } from '../../lib/lifecycle/rollback.js';
 import { collectGarbage } from './collect.js';
 import { Draft } from './draft.js';
 import { CHAIN_LENGTH_MAX, type GenerationManifest, type Ref, type RefKind } from './generation.js';
-import { checkGeneration, verifyGeneration } from './inspect.js';
+import { checkGeneration, type VerifiedFiles, verifyGeneration } from './inspect.js';
 import type {
   CollectReport,
   GenerationDraft,
@@ -24,6 +24,7 @@ export class FileStore implements SnapshotStore {
   readonly #parts: StoreParts;
   readonly #drafts = new Map<string, Draft>();
   readonly #lock = new KeyedLock();
+  readonly #verified: VerifiedFiles = new Map();
 
   constructor(parts: Omit<StoreParts, 'abandon'>) {
     this.#parts = { ...parts, abandon: (id) => this.abandon(id) };
@@ -164,7 +165,7 @@ export class FileStore implements SnapshotStore {
   async check(generationId: string): Promise<void> {
     const hold = this.#parts.table.hold(generationId);
     try {
-      await checkGeneration(this.#parts.reader, generationId);
+      await checkGeneration(this.#parts.reader, generationId, this.#verified);
     } finally {
       hold.release();
     }

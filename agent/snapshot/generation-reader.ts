@@ -89,6 +89,16 @@ export class GenerationReader {
     return { builds, files: handles.map(({ fd }) => fd), [Symbol.asyncDispose]: close };
   }
 
+  /** Where the first build of a header lies, and what tells this file from every other one. */
+  async identify(header: MemoryHeader): Promise<{ path: string; identity: string }> {
+    const [build] = await this.builds(header);
+    if (!build) throw new Error('a memory without files has none to identify');
+    return reading(build.artifact, async () => {
+      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(build.path, { bigint: true });
+      return { path: build.path, identity: [dev, ino, size, mtimeNs, ctimeNs].join('.') };
+    });
+  }
+
   /** @returns its size and checksum. */
   async state(id: string): Promise<{ sizeBytes: number; crc32c: number }> {
     return reading(STATE_FILE, async () => {

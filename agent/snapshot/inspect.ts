@@ -4,13 +4,32 @@ import { damaged } from './damage.js';
 import type { GenerationManifest } from './generation.js';
 import type { GenerationReader } from './generation-reader.js';
 import { HEADER_FILE, MANIFEST_FILE, STATE_FILE } from './layout.js';
-import { BLOCK_BYTES, type MemoryHeader } from './memory-header.js';
+import { BLOCK_BYTES, isFlat, type MemoryHeader } from './memory-header.js';
 import { eachRun, isStored, storedBlocks } from './memory-map.js';
 import type { VerifyReport } from './store.js';
 
-/** @throws WrennError SNAPSHOT_DAMAGED with the first artifact that is not as it should be. */
-export async function checkGeneration(reader: GenerationReader, id: string): Promise<void> {
-  await inspect(reader, id);
+/**
+ * Files of memory that this process has read and found right: as long as one is the same file, it
+ * is not read again for every machine that is restored from it.
+ */
+export type VerifiedFiles = Map<string, string>;
+
+/**
+ * What a restore relies on. A page server checks each block that it serves; memory that a VMM maps
+ * as it is has nobody who does, so all of it is read here, once.
+ * @throws WrennError SNAPSHOT_DAMAGED with the first artifact that is not as it should be.
+ */
+export async function checkGeneration(
+  reader: GenerationReader,
+  id: string,
+  verified: VerifiedFiles,
+): Promise<void> {
+  const { header } = await inspect(reader, id);
+  if (!isFlat(header) || header.builds.length === 0) return;
+  const { path, identity } = await reader.identify(header);
+  if (verified.get(path) === identity) return;
+  await verifyMemory(reader, header);
+  verified.set(path, identity);
 }
 
 /** The same, and reads every block of memory. */
