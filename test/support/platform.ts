@@ -10,10 +10,18 @@ import { chmod, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { expect } from 'chai';
 import { WrennClient } from '../../clients/typescript/index.js';
 import type { Sandbox } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { SnapshotType } from '../../gen/ts/wrenn/v1/snapshot.js';
 import { packageRoot } from '../../lib/files/package-root.js';
-import { CENSUS_KINDS, type Census, expectNoLeaks, takeCensus } from './census/census.js';
+import {
+  CENSUS_KINDS,
+  type Census,
+  type CensusKind,
+  expectNoLeaks,
+  takeCensus,
+} from './census/census.js';
 import { eventually } from './eventually.js';
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
 
@@ -27,6 +35,14 @@ const PROCESSES = {
   'control plane': 'dist/src/main.js',
   postgres: 'native/bin/postgres',
 } as const;
+/** What is collected in the background, on a busy machine. */
+const COLLECT_TIMEOUT_MS = 30_000;
+const COLLECT_PAUSE_MS = 250;
+/** What is there for a sandbox or a snapshot, and for nothing else. */
+const SANDBOX_KINDS: readonly CensusKind[] = [
+  ...['namespace', 'cgroup', 'ledger entry', 'fault descriptor'],
+  ...['ref', 'generation', 'memory build', 'disk layer'],
+] as CensusKind[];
 /** The census of a machine on which this platform is not. */
 const NOTHING = Object.fromEntries(CENSUS_KINDS.map((kind) => [kind, []])) as unknown as Census;
 
@@ -160,6 +176,33 @@ export class TestPlatform implements AsyncDisposable {
   /** The API's view of a sandbox. */
   get(sandboxId: string): Promise<Sandbox> {
     return this.client.sandboxes.get(sandboxId);
+  }
+
+  /** Folder in which the agent keeps generations and disk layers. */
+  get snapshotsFolder(): string {
+    return join(this.directory, 'state', 'snapshots');
+  }
+
+  /**
+   * Deletes all sandboxes and snapshots.
+   * @throws AssertionError naming what sandboxes and snapshots have left behind, warm templates aside.
+   */
+  async expectNothingLeft(): Promise<void> {
+    for await (const { sandboxId } of this.client.sandboxes.list()) {
+      await this.client.sandboxes.delete(sandboxId);
+    }
+    for await (const { snapshotId, type } of this.client.snapshots.list()) {
+      if (type === SnapshotType.SNAPSHOT_TYPE_SNAPSHOT) {
+        await this.client.snapshots.delete(snapshotId);
+      }
+    }
+    await eventually(
+      async () => {
+        const census = await this.census();
+        for (const kind of SANDBOX_KINDS) expect(census[kind], kind).to.deep.equal([]);
+      },
+      { timeoutMs: COLLECT_TIMEOUT_MS, pauseMs: COLLECT_PAUSE_MS },
+    );
   }
 
   /** Everything of this platform on the machine. */

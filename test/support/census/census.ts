@@ -12,8 +12,9 @@
  */
 import { AssertionError } from 'chai';
 import { files, ledgerEntries, mounts } from './files.js';
+import { diskLayers, generations, memoryBuilds, refs } from './kept.js';
 import { foreignRules, links, namespaces, nftTables, routes } from './network.js';
-import { cgroups, ports, processes, unixSockets } from './processes.js';
+import { cgroups, faultDescriptors, ports, processes, unixSockets } from './processes.js';
 import { type CensusScope, ScopeFilter } from './scope.js';
 
 export type { CensusScope } from './scope.js';
@@ -27,14 +28,28 @@ const KINDS = {
   process: processes,
   cgroup: cgroups,
   'unix socket': unixSockets,
+  'fault descriptor': faultDescriptors,
   port: ports,
   'ledger entry': ledgerEntries,
+  ref: refs,
+  generation: generations,
+  'memory build': memoryBuilds,
+  'disk layer': diskLayers,
   file: files,
   mount: mounts,
 } as const;
 
 export type CensusKind = keyof typeof KINDS;
 export const CENSUS_KINDS = Object.keys(KINDS) as CensusKind[];
+
+/** What is kept while no process runs. */
+export const KEPT_KINDS: readonly CensusKind[] = [
+  'ref',
+  'generation',
+  'memory build',
+  'disk layer',
+  'file',
+];
 
 /** Of each kind, one line for each thing found. */
 export type Census = Readonly<Record<CensusKind, readonly string[]>>;

@@ -5,6 +5,7 @@ import type { ScopeFilter } from './scope.js';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
 const COMMAND_CHARACTERS_MAX = 160;
+const FAULT_DESCRIPTOR = 'anon_inode:[userfaultfd]';
 
 interface Process {
   pid: number;
@@ -46,6 +47,24 @@ export async function unixSockets(scope: ScopeFilter): Promise<string[]> {
     }
   }
   return [...paths];
+}
+
+/**
+ * Descriptors by which the page faults of guests are served, of the scope's processes and of those
+ * that have a folder of the scope in their environment.
+ */
+export async function faultDescriptors(scope: ScopeFilter): Promise<string[]> {
+  const all = await readProcesses();
+  const inScope = new Set(select(all, scope).map(({ pid }) => pid));
+  const found: string[] = [];
+  for (const { pid, commandLine } of all) {
+    const environment = inScope.has(pid) ? '' : await read(`/proc/${pid}/environ`);
+    if (!inScope.has(pid) && !scope.mentionsDirectory(environment)) continue;
+    const targets = await descriptorTargets(pid);
+    const own = targets.filter((target) => target === FAULT_DESCRIPTOR);
+    found.push(...own.map(() => commandLine.slice(0, COMMAND_CHARACTERS_MAX)));
+  }
+  return found;
 }
 
 /** TCP and UDP ports that this process, its descendants and the scope's processes listen on. */
@@ -105,12 +124,14 @@ function isDescendant(pid: number, all: Process[]): boolean {
 }
 
 async function socketInodes(pid: number): Promise<Set<string>> {
+  const targets = await descriptorTargets(pid);
+  return new Set(targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+}
+
+async function descriptorTargets(pid: number): Promise<string[]> {
   const folder = `/proc/${pid}/fd`;
   const names = await readdir(folder).catch(() => []);
-  const targets = await Promise.all(
-    names.map((name) => readlink(join(folder, name)).catch(() => '')),
-  );
-  return new Set(targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+  return Promise.all(names.map((name) => readlink(join(folder, name)).catch(() => '')));
 }
 
 const LISTENING_STATES: Record<string, string> = { tcp: '0A', tcp6: '0A', udp: '07', udp6: '07' };
