@@ -57,6 +57,7 @@ async function servePages(
   const socketPath = join(request.runDirectory, 'memory.sock');
   const removedPath = join(request.runDirectory, 'memory.removed');
   await rm(removedPath, { force: true });
+  const { workingSet } = request;
   const record: MemoryRecord = { kind: 'pages', regions: [], removedPath };
   await onRecord(record);
   const native = await withOpenFiles(request.memory, (memory) =>
@@ -65,9 +66,11 @@ async function servePages(
       socketPath,
       pid: 0,
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      ...(workingSet && { workingSet }),
     }),
   );
-  return new PagesServer(native, request.memory.paths, socketPath, record, onRecord);
+  const { paths } = request.memory;
+  return new PagesServer({ native, paths, socketPath, record, onRecord, replayed: workingSet });
 }
 
 async function adoptPages(
@@ -87,7 +90,8 @@ async function adoptPages(
   );
   // Its record is on disk already.
   const onRecord = async () => undefined;
-  return new PagesServer(native, request.memory.paths, socketPath, record, onRecord);
+  const { paths } = request.memory;
+  return new PagesServer({ native, paths, socketPath, record, onRecord });
 }
 
 function serverOptions(request: ServeRequest, memory: MappedMemory, removedPath: string) {

@@ -3,25 +3,34 @@ import { readFile } from 'node:fs/promises';
 import type { NativePageServer, PageServerEnd } from '../../native/addon/binding.js';
 import type { MemoryBackend, MemoryFailure, MemoryRecord, ServedMemory } from './provider.js';
 import { damagedBlock } from './unavailable.js';
+import { joinWorkingSets } from './working-set.js';
+
+export interface PagesServerOptions {
+  native: NativePageServer;
+  paths: readonly string[];
+  socketPath: string;
+  record: MemoryRecord;
+  onRecord: (record: MemoryRecord) => Promise<void>;
+  /** What the server was told to bring in advance. */
+  replayed?: Uint32Array | undefined;
+}
 
 export class PagesServer implements ServedMemory {
   readonly backend: MemoryBackend;
   readonly ready: Promise<void>;
   readonly failed: Promise<MemoryFailure | undefined>;
   readonly #native: NativePageServer;
+  readonly #replayed: Uint32Array;
   #record: MemoryRecord;
+  #closed = false;
   /** Why it was closed though nobody asked. */
   #recordError: unknown;
 
-  constructor(
-    native: NativePageServer,
-    paths: readonly string[],
-    socketPath: string,
-    record: MemoryRecord,
-    onRecord: (record: MemoryRecord) => Promise<void>,
-  ) {
+  constructor(options: PagesServerOptions) {
+    const { native, paths, socketPath, record, onRecord, replayed } = options;
     this.#native = native;
     this.#record = record;
+    this.#replayed = replayed ?? new Uint32Array();
     this.backend = { kind: 'pages', socketPath };
     this.ready = this.#begin(onRecord);
     // Who does not wait for it learns of a failure from `failed`.
@@ -42,7 +51,18 @@ export class PagesServer implements ServedMemory {
     return { ...this.#native.statistics() };
   }
 
+  workingSet(): Uint32Array | undefined {
+    if (this.#closed) return undefined;
+    const joined = joinWorkingSets(this.#native.workingSet(), this.#replayed);
+    return joined.length > 0 ? joined : undefined;
+  }
+
+  stopRecording(): void {
+    this.#native.stopRecording();
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#native.close();
   }
 

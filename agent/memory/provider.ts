@@ -33,6 +33,11 @@ export interface ServeRequest {
   runDirectory: string;
   /** User of the VMM. */
   uid: number;
+  /**
+   * What another machine of the same memory wanted, as `workingSet` of a ServedMemory told: it is
+   * brought before this one asks. A page server alone makes use of it.
+   */
+  workingSet?: Uint32Array | undefined;
 }
 
 /** Why a machine's memory cannot be served any more; the machine must be ended. */
@@ -57,6 +62,14 @@ export interface ServedMemory {
   /** Blocks that the VMM has given back: their holes are zero. Undefined when there are none. */
   removed(): Promise<Uint8Array | undefined>;
   statistics(): Record<string, number>;
+  /**
+   * Blocks that the machine has wanted since it was served, and those that were brought in advance:
+   * runs of first block and number of blocks. Undefined when that is not known: for a file, for one
+   * that was adopted, and after `close`.
+   */
+  workingSet(): Uint32Array | undefined;
+  /** The machine has begun its work: what it wants from now on is not in the working set. Idempotent. */
+  stopRecording(): void;
   /** Stops serving. Idempotent. A machine that still runs waits at its next first access. */
   close(): Promise<void>;
 }

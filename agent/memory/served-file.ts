@@ -15,6 +15,8 @@ export function serveFile(path: string, onClose?: () => Promise<void>): ServedMe
     failed,
     removed: async () => undefined,
     statistics: () => ({}),
+    workingSet: () => undefined,
+    stopRecording: () => undefined,
     async close() {
       await onClose?.();
       close();

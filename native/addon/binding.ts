@@ -22,6 +22,14 @@ export const SOURCE_ZERO = 0xffff_ffff;
 /** In the result of a scan only: the blocks are those of the parent. */
 export const SOURCE_INHERIT = 0xffff_fffe;
 
+/**
+ * Numbers for each run of a working set, a list of blocks in the order in which they are wanted:
+ * first block, number of blocks.
+ */
+export const WORKING_SET_FIELDS = 2;
+/** Most blocks of a working set that is recorded or replayed: 256 MiB. */
+export const WORKING_SET_BLOCKS_MAX = 65_536;
+
 /** Where a guest's memory is read from while its virtual processors stand still. */
 export type MemorySource =
   /** A shared memory file; its holes were never touched since the restore. */
@@ -81,6 +89,8 @@ export interface PageServerOptions {
   pid: number;
   /** How long the handshake may take to come. */
   handshakeTimeoutMs: number;
+  /** Blocks to bring before a fault asks for them, as `workingSet` of another server tells. */
+  workingSet?: Uint32Array;
 }
 
 /** One range of the VMM's address space that holds guest memory. */
@@ -94,9 +104,13 @@ export interface MemoryRegion {
 
 export interface PageServerStatistics {
   faults: number;
+  /** Of the faults, those whose block was not there yet. */
+  demandFaults: number;
   servedBlocks: number;
   zeroBlocks: number;
   removedBlocks: number;
+  /** Of the served and zero ones, those that were brought before a fault asked. */
+  replayedBlocks: number;
   /** Calls of UFFDIO_COPY, UFFDIO_ZEROPAGE and UFFDIO_WAKE. */
   ioctls: number;
   eagain: number;
@@ -122,6 +136,13 @@ export interface NativePageServer {
   /** Begins to answer; until then the VMM's accesses wait. One that was adopted has begun. */
   serve(): void;
   statistics(): PageServerStatistics;
+  /**
+   * What faults have demanded so far, at most WORKING_SET_BLOCKS_MAX, in the first seconds; empty
+   * for a server that was adopted, and once it is closed.
+   */
+  workingSet(): Uint32Array;
+  /** What comes from now on does not belong to the working set. Idempotent. */
+  stopRecording(): void;
   /** Ends the thread and closes all it holds; resolves when it has. Idempotent. */
   close(): Promise<void>;
 }
@@ -156,7 +177,7 @@ export interface Addon {
    *   has no userfaultfd for the regions.
    */
   adoptPageServer(
-    options: Omit<PageServerOptions, 'socketPath' | 'handshakeTimeoutMs'> & {
+    options: Omit<PageServerOptions, 'socketPath' | 'handshakeTimeoutMs' | 'workingSet'> & {
       regions: readonly MemoryRegion[];
     },
   ): NativePageServer;

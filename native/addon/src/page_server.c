@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "page_server.h"
@@ -17,6 +18,7 @@ void page_server_init(struct page_server *server)
 	server->pidfd = -1;
 	server->wake = -1;
 	server->removed.file = -1;
+	pthread_mutex_init(&server->recorded.lock, NULL);
 	atomic_init(&server->command, COMMAND_HOLD);
 }
 
@@ -29,6 +31,14 @@ int page_server_prepare(struct page_server *server, const char *removed_path)
 	if (server->wake < 0)
 		return errno;
 	return open_removed(&server->removed, removed_path, server->memory.block_count);
+}
+
+int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 bool page_server_fail(struct page_server *server, int error, const char *what)
@@ -121,4 +131,6 @@ void page_server_release(struct page_server *server)
 	server->pending = (struct pending_faults){0};
 	free(server->buffer);
 	server->buffer = NULL;
+	end_replay(&server->replay);
+	free_numbers(&server->recorded.pairs);
 }

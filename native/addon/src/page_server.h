@@ -19,10 +19,13 @@
 #include <sys/un.h>
 
 #include "mapped_memory.h"
+#include "number_list.h"
 #include "page_server_json.h"
 
 /* Largest number of blocks that one fault may bring: 2 MiB. */
 #define RUN_BLOCKS_MAX 512u
+/* Largest number of blocks that are recorded, and that are replayed: 256 MiB. */
+#define WORKING_SET_BLOCKS_MAX 65536u
 #define PATH_SIZE 4096u
 #define MESSAGE_SIZE_MAX 200u
 
@@ -48,9 +51,13 @@ struct page_server_end {
 /* Written by the thread, read by any. */
 struct page_server_statistics {
 	_Atomic uint64_t faults;
+	/* Of the faults, those whose block was not there yet. */
+	_Atomic uint64_t demand_faults;
 	_Atomic uint64_t served_blocks;
 	_Atomic uint64_t zero_blocks;
 	_Atomic uint64_t removed_blocks;
+	/* Of the served and zero ones, those that were brought before a fault asked. */
+	_Atomic uint64_t replayed_blocks;
 	_Atomic uint64_t ioctls;
 	_Atomic uint64_t eagain;
 	_Atomic uint64_t eexist;
@@ -68,6 +75,34 @@ struct pending_faults {
 	uint64_t *addresses;
 	size_t count;
 	size_t capacity;
+};
+
+/* What faults have demanded; JavaScript reads it meanwhile. */
+struct recorded_blocks {
+	pthread_mutex_t lock;
+	/* First block and number of blocks of each run, in the order in which they were demanded. */
+	struct number_list pairs;
+	uint32_t blocks;
+	/* 0 before serving, and for good when it was adopted: nothing is recorded. */
+	int64_t ends_at_ms;
+	bool stopped;
+};
+
+/* What is brought before a fault asks; all zero when nothing is left. */
+struct replay {
+	/* As the pairs of recorded_blocks. */
+	uint32_t *pairs;
+	size_t pair_count;
+	/* The next pair, and the blocks of it that are done. */
+	size_t pair;
+	uint32_t done;
+	/* Of the next copy. */
+	uint32_t bulk_blocks;
+	uint8_t *buffer;
+	/* How many there had been at the last copy. */
+	uint64_t faults;
+	/* Memory is being given back: the event comes, or the VMM's thread has yet to go on. */
+	bool waits;
 };
 
 struct page_server {
@@ -92,8 +127,10 @@ struct page_server {
 	size_t region_count;
 	struct removed_blocks removed;
 	struct pending_faults pending;
-	/* RUN_BLOCKS_MAX blocks, for what is read. */
+	/* `run_blocks_max` blocks, for what a fault brings. */
 	uint8_t *buffer;
+	struct replay replay;
+	struct recorded_blocks recorded;
 
 	struct page_server_statistics statistics;
 	struct page_server_end end;
@@ -121,6 +158,8 @@ void page_server_join(struct page_server *server);
 /* Closes and frees all but the structure itself. Idempotent; the thread must have been joined. */
 void page_server_release(struct page_server *server);
 
+int64_t monotonic_ms(void);
+
 /* Ends the server: `what` failed with `error`, or, when that is 0, is wrong. Returns false. */
 bool page_server_fail(struct page_server *server, int error, const char *what);
 
@@ -134,6 +173,11 @@ bool read_listen_options(napi_env env, napi_value options, struct page_server *s
 /* Of adoptPageServer. */
 bool read_adopt_options(napi_env env, napi_value options, struct page_server *server,
 			struct page_server_paths *paths);
+
+/* page_server_values.c: NULL leaves a JavaScript exception pending, or the environment goes. */
+napi_value make_handshake(napi_env env, const struct page_server *server);
+napi_value make_statistics(napi_env env, const struct page_server_statistics *counted);
+napi_value make_working_set(napi_env env, struct recorded_blocks *recorded);
 
 /* page_server_listen.c */
 int page_server_listen(struct page_server *server);
@@ -156,6 +200,23 @@ int open_removed(struct removed_blocks *removed, const char *path, uint32_t bloc
 int mark_removed(struct removed_blocks *removed, uint32_t first, uint32_t count);
 bool is_removed(const struct removed_blocks *removed, uint32_t block);
 void close_removed(struct removed_blocks *removed);
+
+/* page_server_record.c; any thread. */
+void begin_recording(struct recorded_blocks *recorded);
+void record_blocks(struct recorded_blocks *recorded, uint32_t first, uint32_t blocks);
+/* For good. */
+void stop_recording(struct recorded_blocks *recorded);
+/* What has been recorded so far, for free(). 0 or an errno. */
+int copy_recorded(struct recorded_blocks *recorded, uint32_t **numbers, size_t *numbers_count);
+
+/* page_server_replay.c */
+/* What is wrong with the pairs, or NULL. */
+const char *check_replay(const struct replay *replay, size_t numbers, uint32_t block_count);
+bool has_replay(const struct replay *replay);
+/* Brings a few blocks. */
+void replay_some(struct page_server *server);
+/* Frees it; nothing is left. */
+void end_replay(struct replay *replay);
 
 /* page_server_serve.c: returns when the server has ended. */
 void page_server_serve(struct page_server *server);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "page_server.h"
@@ -29,14 +28,6 @@ struct handshake {
 	size_t length;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 /* Waits for something to read; false when the server has ended. */
 static bool wait_readable(struct page_server *server, int file, const struct handshake *handshake)
 {
@@ -46,7 +37,7 @@ static bool wait_readable(struct page_server *server, int file, const struct han
 	};
 
 	for (;;) {
-		int64_t left = handshake->ends_at_ms - now_ms();
+		int64_t left = handshake->ends_at_ms - monotonic_ms();
 		int ready;
 
 		if (atomic_load(&server->command) == COMMAND_STOP) {
@@ -192,7 +183,7 @@ static bool check_uffd(struct page_server *server)
 
 bool page_server_handshake(struct page_server *server)
 {
-	struct handshake handshake = {.ends_at_ms = now_ms() + server->handshake_timeout_ms};
+	struct handshake handshake = {.ends_at_ms = monotonic_ms() + server->handshake_timeout_ms};
 	const char *wrong;
 
 	if (!accept_vmm(server, &handshake) || !check_peer(server) ||

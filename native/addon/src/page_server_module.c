@@ -67,34 +67,12 @@ static void settle(napi_env env, napi_deferred *deferred, bool resolve, napi_val
 	*deferred = NULL;
 }
 
-static napi_value make_region(napi_env env, const struct region *region)
-{
-	napi_value made;
-
-	if (napi_create_object(env, &made) != napi_ok ||
-	    !set_bigint(env, made, "address", region->address) ||
-	    !set_number(env, made, "sizeBytes", (double)region->size) ||
-	    !set_number(env, made, "offset", (double)region->offset))
-		return NULL;
-	return made;
-}
-
 static void settle_handshake(napi_env env, struct handle *handle)
 {
-	napi_value made, regions;
+	napi_value made = make_handshake(env, &handle->server);
 
-	if (napi_create_object(env, &made) != napi_ok ||
-	    napi_create_array(env, &regions) != napi_ok ||
-	    !set_number(env, made, "pid", handle->server.pid) ||
-	    napi_set_named_property(env, made, "regions", regions) != napi_ok)
-		return;
-	for (uint32_t index = 0; index < handle->server.region_count; index++) {
-		napi_value region = make_region(env, &handle->server.regions[index]);
-
-		if (!region || napi_set_element(env, regions, index, region) != napi_ok)
-			return;
-	}
-	settle(env, &handle->handshake, true, made);
+	if (made)
+		settle(env, &handle->handshake, true, made);
 }
 
 static void settle_end(napi_env env, struct handle *handle)
@@ -204,23 +182,24 @@ static napi_value serve(napi_env env, napi_callback_info info)
 static napi_value statistics(napi_env env, napi_callback_info info)
 {
 	struct handle *handle = unwrap(env, info);
-	struct page_server_statistics *counted;
-	napi_value made;
 
-	if (!handle)
-		return NULL;
-	counted = &handle->server.statistics;
-	if (napi_create_object(env, &made) != napi_ok ||
-	    !set_number(env, made, "faults", (double)atomic_load(&counted->faults)) ||
-	    !set_number(env, made, "servedBlocks", (double)atomic_load(&counted->served_blocks)) ||
-	    !set_number(env, made, "zeroBlocks", (double)atomic_load(&counted->zero_blocks)) ||
-	    !set_number(env, made, "removedBlocks",
-			(double)atomic_load(&counted->removed_blocks)) ||
-	    !set_number(env, made, "ioctls", (double)atomic_load(&counted->ioctls)) ||
-	    !set_number(env, made, "eagain", (double)atomic_load(&counted->eagain)) ||
-	    !set_number(env, made, "eexist", (double)atomic_load(&counted->eexist)))
-		return NULL;
-	return made;
+	return handle ? make_statistics(env, &handle->server.statistics) : NULL;
+}
+
+static napi_value working_set(napi_env env, napi_callback_info info)
+{
+	struct handle *handle = unwrap(env, info);
+
+	return handle ? make_working_set(env, &handle->server.recorded) : NULL;
+}
+
+static napi_value stop_recording_blocks(napi_env env, napi_callback_info info)
+{
+	struct handle *handle = unwrap(env, info);
+
+	if (handle)
+		stop_recording(&handle->server.recorded);
+	return NULL;
 }
 
 static napi_value close_server(napi_env env, napi_callback_info info)
@@ -263,6 +242,8 @@ static napi_value make_object(napi_env env, struct handle *handle)
 	    !make_promise(env, object, "ended", &handle->ended) ||
 	    !set_function(env, object, "serve", serve) ||
 	    !set_function(env, object, "statistics", statistics) ||
+	    !set_function(env, object, "workingSet", working_set) ||
+	    !set_function(env, object, "stopRecording", stop_recording_blocks) ||
 	    !set_function(env, object, "close", close_server) ||
 	    napi_create_string_utf8(env, "page server", NAPI_AUTO_LENGTH, &name) != napi_ok ||
 	    napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, NULL, NULL, handle,
@@ -357,6 +338,8 @@ static int adopt(struct page_server *server)
 {
 	int error = page_server_adopt(server);
 
+	/* What a machine wants at its beginning can be seen no more. */
+	stop_recording(&server->recorded);
 	if (!error)
 		atomic_store(&server->command, COMMAND_SERVE);
 	return error;

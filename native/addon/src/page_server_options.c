@@ -31,11 +31,30 @@ static bool read_common(napi_env env, napi_value options, struct page_server *se
 	return true;
 }
 
+/* Left out, there is nothing to replay. */
+static bool read_replay(napi_env env, napi_value options, struct page_server *server)
+{
+	struct replay *replay = &server->replay;
+	napi_value value;
+	const char *wrong;
+	size_t numbers;
+
+	if (!read_property(env, options, "workingSet", &value))
+		return false;
+	if (!is_defined(env, value))
+		return true;
+	if (!read_uint32_array(env, options, "workingSet", &replay->pairs, &numbers))
+		return false;
+	wrong = check_replay(replay, numbers, server->memory.block_count);
+	replay->pair_count = numbers / 2;
+	return !wrong || invalid(env, wrong);
+}
+
 bool read_listen_options(napi_env env, napi_value options, struct page_server *server,
 			 struct page_server_paths *paths)
 {
 	server->socket_address.sun_family = AF_UNIX;
-	return read_common(env, options, server, paths) &&
+	return read_common(env, options, server, paths) && read_replay(env, options, server) &&
 	       read_int(env, options, "handshakeTimeoutMs", &server->handshake_timeout_ms) &&
 	       read_string(env, options, "socketPath", server->socket_address.sun_path,
 			   sizeof(server->socket_address.sun_path));

@@ -1,7 +1,8 @@
 /*
  * The serving loop. While memory is being given back every UFFDIO_COPY fails
  * with EAGAIN until the event has been read: so all events are read first, and
- * the faults among them are answered after that.
+ * the faults among them are answered after that. What is left of a replay goes
+ * on only when nothing waits for an answer.
  */
 #include <errno.h>
 #include <linux/userfaultfd.h>
@@ -151,6 +152,14 @@ static bool check_connection(struct page_server *server)
 	return true;
 }
 
+/* How long there is nothing to do unless something comes. */
+static int idle_timeout_ms(const struct page_server *server)
+{
+	if (server->pending.count || server->replay.waits)
+		return AGAIN_PAUSE_MS;
+	return has_replay(&server->replay) ? 0 : -1;
+}
+
 /* Waits for something to do; false when the server has ended. */
 static bool wait_for_events(struct page_server *server, bool serving)
 {
@@ -160,7 +169,7 @@ static bool wait_for_events(struct page_server *server, bool serving)
 		{.fd = server->connection, .events = POLLIN},
 		{.fd = serving ? server->uffd : -1, .events = POLLIN},
 	};
-	int timeout_ms = server->pending.count ? AGAIN_PAUSE_MS : -1;
+	int timeout_ms = serving ? idle_timeout_ms(server) : -1;
 
 	if (poll(files, sizeof(files) / sizeof(*files), timeout_ms) < 0)
 		return errno == EINTR || page_server_fail(server, errno, "poll");
@@ -183,7 +192,11 @@ void page_server_serve(struct page_server *server)
 	while (atomic_load(&server->command) == COMMAND_HOLD)
 		if (!wait_for_events(server, false))
 			return;
-	while (wait_for_events(server, true))
+	begin_recording(&server->recorded);
+	while (wait_for_events(server, true)) {
 		if (!drain(server) || !answer_pending(server))
 			return;
+		if (server->pending.count == 0)
+			replay_some(server);
+	}
 }

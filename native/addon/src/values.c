@@ -221,18 +221,25 @@ bool set_string(napi_env env, napi_value object, const char *name, const char *t
 	       napi_set_named_property(env, object, name, value) == napi_ok;
 }
 
-bool set_uint32_array(napi_env env, napi_value object, const char *name, const uint32_t *numbers,
-		      size_t count)
+napi_value make_uint32_array(napi_env env, const uint32_t *numbers, size_t count)
 {
 	napi_value buffer, array;
 	void *data;
 
 	if (napi_create_arraybuffer(env, count * sizeof(*numbers), &data, &buffer) != napi_ok ||
 	    napi_create_typedarray(env, napi_uint32_array, count, buffer, 0, &array) != napi_ok)
-		return false;
+		return NULL;
 	if (count)
 		memcpy(data, numbers, count * sizeof(*numbers));
-	return napi_set_named_property(env, object, name, array) == napi_ok;
+	return array;
+}
+
+bool set_uint32_array(napi_env env, napi_value object, const char *name, const uint32_t *numbers,
+		      size_t count)
+{
+	napi_value array = make_uint32_array(env, numbers, count);
+
+	return array && napi_set_named_property(env, object, name, array) == napi_ok;
 }
 
 bool set_function(napi_env env, napi_value object, const char *name, napi_callback callback)

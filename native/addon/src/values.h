@@ -41,7 +41,8 @@ bool read_bytes(napi_env env, napi_value value, uint8_t **bytes, size_t *length)
 bool set_number(napi_env env, napi_value object, const char *name, double number);
 bool set_bigint(napi_env env, napi_value object, const char *name, uint64_t number);
 bool set_string(napi_env env, napi_value object, const char *name, const char *text);
-/* A Uint32Array with a copy of the numbers. */
+/* A Uint32Array with a copy of the numbers; NULL when that failed. */
+napi_value make_uint32_array(napi_env env, const uint32_t *numbers, size_t count);
 bool set_uint32_array(napi_env env, napi_value object, const char *name, const uint32_t *numbers,
 		      size_t count);
 bool set_function(napi_env env, napi_value object, const char *name, napi_callback callback);
