@@ -16,6 +16,7 @@ import type {
   VerifyReport,
 } from './store.js';
 import type { StoreParts } from './store-parts.js';
+import { keepWorkingSet, loadWorkingSet } from './working-set.js';
 
 /** A consolidation moves as much as the memory has; giving it up is not faster than that. */
 const ABANDON_TIMEOUT_MS = 120_000;
@@ -79,6 +80,14 @@ export class FileStore implements SnapshotStore {
     const builds = await reader.builds(header);
     const { sizeBytes, runs, checksums } = header;
     return { sizeBytes, paths: builds.map(({ path }) => path), runs, checksums };
+  }
+
+  workingSet(generationId: string): Promise<Uint32Array | undefined> {
+    return loadWorkingSet(this.#parts, generationId);
+  }
+
+  saveWorkingSet(generationId: string, runs: Uint32Array): Promise<void> {
+    return keepWorkingSet(this.#parts, generationId, runs);
   }
 
   statePath(generationId: string): string {

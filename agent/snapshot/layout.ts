@@ -14,6 +14,8 @@ const BUILD_FILE = /^memfile\.([a-z0-9]{8,64})$/;
 export const MANIFEST_FILE = 'manifest.json';
 export const HEADER_FILE = 'memfile.header';
 export const STATE_FILE = 'vmstate';
+/** A hint for the next restore; it goes with the folder of its generation. */
+export const WORKING_SET_FILE = 'working-set';
 /** Memory of a generation that has no header. */
 export const LEGACY_MEMORY_FILE = 'memfile';
 
@@ -52,6 +54,10 @@ export class Layout {
 
   state(id: string): string {
     return join(this.generation(id), STATE_FILE);
+  }
+
+  workingSet(id: string): string {
+    return join(this.generation(id), WORKING_SET_FILE);
   }
 
   build(id: string): string {

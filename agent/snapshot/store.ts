@@ -104,6 +104,16 @@ export interface SnapshotStore {
   manifest(generationId: string): GenerationManifest;
   /** @throws WrennError SNAPSHOT_DAMAGED. */
   memoryFiles(generationId: string): Promise<GenerationMemory>;
+  /**
+   * What the last machine that was restored from it wanted first, as `workingSet` of a ServedMemory
+   * tells. A hint: undefined when there is none that can be read.
+   */
+  workingSet(generationId: string): Promise<Uint32Array | undefined>;
+  /**
+   * Keeps that for the next restore of a sealed generation, instead of what was kept before. Never
+   * rejects: what cannot be kept, or is none of this memory, is logged and left out.
+   */
+  saveWorkingSet(generationId: string, runs: Uint32Array): Promise<void>;
   /** Path of the device state. */
   statePath(generationId: string): string;
   /** Bytes that it takes on the host, shared or not: allocated blocks × 512 of all files of memory that it reads, header and device state; no layers. */
