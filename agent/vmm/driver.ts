@@ -76,7 +76,7 @@ export interface MachineKind {
 
 /** Where a stopped machine's memory can be read, by whoever may look into its process. */
 export type MachineMemory =
-  /** A shared memory file, opened through /proc/PID/fd; holes were never touched. */
+  /** A shared memory file, to be opened before the machine runs or is let go; holes were never touched. */
   | { kind: 'memfd'; path: string }
   /** A private map of the file that the machine was restored from. */
   | { kind: 'private'; pid: number; address: bigint };

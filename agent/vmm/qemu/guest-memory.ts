@@ -55,9 +55,15 @@ export async function openGuestMemory({ memory, memoryMb }: RestoreSpec): Promis
 export async function checkServed(pid: number, { kind }: RestoredMemory): Promise<void> {
   const served =
     kind === 'file'
-      ? (await locateMemory(pid)).kind === 'private'
+      ? await isPrivate(pid)
       : (await listFds(pid)).some(({ target }) => target === USERFAULTFD_LINK);
   if (!served) throw new Error('the memory of the machine is not the one that was given');
+}
+
+async function isPrivate(pid: number): Promise<boolean> {
+  const { memory, file } = await locateMemory(pid);
+  await file?.close();
+  return memory.kind === 'private';
 }
 
 function libraryPath(): string {

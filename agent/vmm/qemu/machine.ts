@@ -1,4 +1,5 @@
 /** A running QEMU machine, whether this agent started its VMM or found it. */
+import type { FileHandle } from 'node:fs/promises';
 import type { Log } from '../../../lib/log/log.js';
 import type { Machine, MachineExit, MachineMemory, MachineRecord, MachineSpec } from '../driver.js';
 import type { MessagePipe } from '../launch/message-pipe.js';
@@ -49,6 +50,8 @@ export class QemuMachine implements Machine {
   #diskFull = false;
   /** QEMU gives its state once in a stop; nothing changes it until the processors run. */
   #savedState: Buffer | undefined;
+  /** The memory file that `locateMemory` has named. */
+  #memoryFile: FileHandle | undefined;
   #onDiskFull: (() => void) | undefined;
 
   constructor(parts: QemuMachineParts) {
@@ -95,6 +98,7 @@ export class QemuMachine implements Machine {
   async run(): Promise<void> {
     this.#diskFull = false;
     this.#savedState = undefined;
+    this.#closeMemory();
     await this.#attempt('could not go on', () => this.#execute('cont'));
   }
 
@@ -112,7 +116,12 @@ export class QemuMachine implements Machine {
   }
 
   async locateMemory(): Promise<MachineMemory> {
-    return this.#attempt('has no known memory', () => locateMemory(this.record.pid));
+    return this.#attempt('has no known memory', async () => {
+      const { memory, file } = await locateMemory(this.record.pid);
+      this.#closeMemory();
+      this.#memoryFile = file;
+      return memory;
+    });
   }
 
   diskPath(): Promise<string> {
@@ -176,9 +185,15 @@ export class QemuMachine implements Machine {
   }
 
   #letGo(): void {
+    this.#closeMemory();
     this.#console.close();
     this.#link.close();
     this.#parts.messages?.close().catch(() => undefined);
+  }
+
+  #closeMemory(): void {
+    this.#memoryFile?.close().catch(() => undefined);
+    this.#memoryFile = undefined;
   }
 
   #note({ name, data }: QmpEvent): void {

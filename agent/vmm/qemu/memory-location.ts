@@ -3,11 +3,15 @@
  * later agent finds it too. QEMU always has a memory file; a machine that was
  * restored from a file has a private map of that one in place of it.
  */
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir, readlink } from 'node:fs/promises';
 import type { MachineMemory } from '../driver.js';
 
 /** How the kernel names the file of QEMU's memory backend. */
 const MEMORY_FILE = '/memfd:memory-backend-memfd (deleted)';
+/** Largest /proc/PID/maps that is read; a VMM's has some 50 KB. */
+const MAPS_BYTES_MAX = 4 * 1024 * 1024;
+const MAPS_READ_BYTES = 64 * 1024;
 /** A line of /proc/PID/maps: range, permissions, offset, device, inode, path. */
 const MAPPING = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+) *(.*)$/;
 
@@ -15,6 +19,12 @@ export interface OpenFile {
   fd: number;
   /** What the kernel calls it. */
   target: string;
+}
+
+export interface LocatedMemory {
+  memory: MachineMemory;
+  /** What `memory` names, open until the caller closes it; undefined for a private map. */
+  file: FileHandle | undefined;
 }
 
 interface Mapping {
@@ -28,18 +38,52 @@ interface Mapping {
 }
 
 /** @throws Error when the process is gone, or is no machine. */
-export async function locateMemory(pid: number): Promise<MachineMemory> {
+export async function locateMemory(pid: number): Promise<LocatedMemory> {
+  const file = await openMemoryFile(pid);
+  try {
+    const { size } = await file.stat({ bigint: true });
+    const mappings = joined(parseMappings(await readMaps(pid)));
+    const ofWholeSize = mappings.filter(({ start, end }) => end - start === size);
+    if (ofWholeSize.some(({ path }) => path === MEMORY_FILE)) {
+      return { memory: { kind: 'memfd', path: `/proc/self/fd/${file.fd}` }, file };
+    }
+    const [own, ...others] = ofWholeSize.filter(isPrivateFile);
+    if (!own || others.length > 0)
+      throw new Error(`process ${pid} has no single map of its memory`);
+    await file.close();
+    return { memory: { kind: 'private', pid, address: own.start }, file: undefined };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * A VMM that was broken into may put another file in the place of its descriptor at any time: a
+ * pipe, which would be waited for, or one that it could name but not read, which root would. So
+ * what was opened is looked at, and not opened again by that name.
+ */
+async function openMemoryFile(pid: number): Promise<FileHandle> {
   const memfd = (await listFds(pid)).find(({ target }) => target === MEMORY_FILE);
   if (!memfd) throw new Error(`process ${pid} has no memory file`);
-  const path = `/proc/${pid}/fd/${memfd.fd}`;
-  const { size } = await stat(path, { bigint: true });
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  const file = await open(`/proc/${pid}/fd/${memfd.fd}`, flags);
+  if ((await readlink(`/proc/self/fd/${file.fd}`)) === MEMORY_FILE) return file;
+  await file.close();
+  throw new Error(`process ${pid} has put another file in the place of its memory`);
+}
 
-  const mappings = joined(parseMappings(await readFile(`/proc/${pid}/maps`, 'utf8')));
-  const ofWholeSize = mappings.filter(({ start, end }) => end - start === size);
-  if (ofWholeSize.some((mapping) => mapping.path === MEMORY_FILE)) return { kind: 'memfd', path };
-  const [own, ...others] = ofWholeSize.filter(isPrivateFile);
-  if (!own || others.length > 0) throw new Error(`process ${pid} has no single map of its memory`);
-  return { kind: 'private', pid, address: own.start };
+/** @throws Error when there are more than a VMM has: each line may be long. */
+async function readMaps(pid: number): Promise<string> {
+  await using file = await open(`/proc/${pid}/maps`, 'r');
+  const chunks: Buffer[] = [];
+  for (let size = 0; ; ) {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAPS_READ_BYTES), 0);
+    if (bytesRead === 0) return Buffer.concat(chunks).toString('utf8');
+    size += bytesRead;
+    if (size > MAPS_BYTES_MAX) throw new Error(`process ${pid} has too many maps`);
+    chunks.push(buffer.subarray(0, bytesRead));
+  }
 }
 
 /** The files that a process has open. */
