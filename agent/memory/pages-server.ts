@@ -1,7 +1,7 @@
 /** Memory that a page server brings to the VMM, block by block. */
-import { readFile } from 'node:fs/promises';
 import type { NativePageServer, PageServerEnd } from '../../native/addon/binding.js';
 import type { MemoryBackend, MemoryFailure, MemoryRecord, ServedMemory } from './provider.js';
+import { readRemovedBlocks } from './removed-blocks.js';
 import { damagedBlock } from './unavailable.js';
 import { joinWorkingSets } from './working-set.js';
 
@@ -43,7 +43,7 @@ export class PagesServer implements ServedMemory {
   }
 
   async removed(): Promise<Uint8Array | undefined> {
-    const bits = await readFile(this.#record.removedPath);
+    const bits = await readRemovedBlocks(this.#record.removedPath);
     return bits.some((byte) => byte !== 0) ? bits : undefined;
   }
 
