@@ -67,7 +67,11 @@ const innerZones = [
     ),
   ]),
   ...['sandbox', 'vmm', 'network', 'guest', 'ledger', 'api'].map((folder) =>
-    forbid(`agent/${folder}`, 'native', 'The addon is reached through memory, snapshot and rootfs.'),
+    forbid(
+      `agent/${folder}`,
+      'native',
+      'The addon is reached through memory, snapshot and rootfs.',
+    ),
   ),
   forbid('agent/sandbox', 'agent/api', 'The API translates for the sandbox layer, not back.'),
   forbid('agent/vmm/qemu', 'agent/vmm/fake', 'VMM drivers do not import each other.'),

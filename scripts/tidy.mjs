@@ -18,7 +18,7 @@ const SOURCE = /\.(ts|mjs|js|sh|c|h|py|go)$/;
 const NAMED = /\.(ts|mjs|sh|c)$/;
 /** Found by their place or name, not by being mentioned. */
 const ENTRY =
-  /(\.test\.(ts|mjs)|(^|\/)(main|index)\.ts|^test\/[^/]+\/.*\.ts|^eslint\.config\.js|^migrations\/.*)$/;
+  /(\.test\.(ts|mjs)|(^|\/)(main|index)\.ts|^test\/[^/]+\/.*\.ts|^eslint\.config\.js|^migrations\/.*|^native\/addon\/src\/.*\.c)$/;
 /** Made by other tools with names of their own. */
 const FREE_NAMES = /(^|\/)(README|CHANGELOG|CONTRIBUTING|ARCHITECTURE|LICENSE|Makefile|__init__)\b/;
 
