@@ -11,6 +11,7 @@ export type Anchor =
   | 'copy-extents'
   | 'page-server'
   | 'private-memory'
+  | 'standstill'
   | 'vmm'
   | 'write-changes';
 

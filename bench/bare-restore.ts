@@ -5,11 +5,9 @@
  * confinement, no ledger, no preloaded library; QEMU maps the memory file itself.
  */
 
-import { createReadStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { retry } from '../lib/lifecycle/delay.js';
 import { run } from '../lib/process/run.js';
 import { BackgroundProcess } from './background-process.js';
@@ -162,7 +160,9 @@ async function loadState(
 ): Promise<void> {
   await leaveMemoryOut(qmp);
   await qmp.execute('migrate-incoming', { uri: `unix:${socketPath}` });
-  await pipeline(createReadStream(statePath), connect(socketPath), { signal });
+  // QEMU may close the connection as soon as it has read what it needs.
+  const connection = connect(socketPath).on('error', () => undefined);
+  connection.end(await readFile(statePath));
   const loaded = async () => {
     const { status } = (await qmp.execute('query-status')) as { status: string };
     if (status === 'inmigrate') throw new Error('the state is not loaded yet');

@@ -3,6 +3,7 @@ import { describeFailure } from '../cli/failure.js';
 import { printLine } from '../cli/io.js';
 import { shutdownSignal } from '../lib/lifecycle/shutdown.js';
 import { benchCreate } from './create.js';
+import { benchDensity } from './density.js';
 import { benchDiff } from './diff.js';
 import { benchExecRoundTrip } from './exec-round-trip.js';
 import type { BenchContext } from './measure.js';
@@ -11,6 +12,8 @@ import { type BenchCommand, type BenchName, parseOptions } from './options.js';
 import { benchPageServer } from './page-server.js';
 import { Progress } from './progress.js';
 import type { BenchReport } from './report.js';
+import { benchResumeDepth } from './resume-depth.js';
+import { benchStopWindow } from './stop-window.js';
 import { formatReport } from './table.js';
 
 const INTERRUPTED_EXIT_CODE = 130;
@@ -21,6 +24,9 @@ const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchRepo
   merge: benchMerge,
   diff: benchDiff,
   create: benchCreate,
+  'resume-depth': benchResumeDepth,
+  'stop-window': benchStopWindow,
+  density: benchDensity,
 };
 
 const { stdout, stderr } = process;

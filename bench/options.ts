@@ -6,7 +6,16 @@ const BOOTS_DEFAULT = 5;
 const ROUNDS_MAX = 100_000;
 
 /** Every benchmark, in the order in which they run. */
-export const BENCH_NAMES = ['exec-round-trip', 'page-server', 'merge', 'diff', 'create'] as const;
+export const BENCH_NAMES = [
+  'exec-round-trip',
+  'page-server',
+  'merge',
+  'diff',
+  'create',
+  'resume-depth',
+  'stop-window',
+  'density',
+] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];
 
