@@ -41,7 +41,7 @@ function stepTimes(fields: Record<string, unknown>): StepTimes {
   );
 }
 
-/** The median of each step, in the order in which they were done. */
+/** The median of each step, in the order of the log. */
 export function medianSteps(label: string, steps: readonly StepTimes[]): CountReport[] {
   return Object.keys(steps[0] ?? {}).map((name) => ({
     name: `${label}: ${name}, median ms`,

@@ -28,6 +28,11 @@ export interface BareRestoreOptions {
   files: GenerationFiles;
   accelerator: 'kvm' | 'tcg';
   tapName: string;
+  /**
+   * A copy of the memory that the machine writes to. Without one it has a private map of the
+   * original, which QEMU would write out with the device state.
+   */
+  memoryCopyPath?: string;
 }
 
 /** Milliseconds since the beginning. */
@@ -118,13 +123,16 @@ async function makeOverlay(path: string, { disk }: GenerationFiles): Promise<voi
 
 /** The same devices in the same order as the platform's machines. */
 function commandLine(
-  { files, accelerator, tapName }: BareRestoreOptions,
+  { files, accelerator, tapName, memoryCopyPath }: BareRestoreOptions,
   disk: string,
   qmpPath: string,
 ): string[] {
   const { vcpus, memoryMb, memoryPaths } = files;
   const [memoryPath = '', ...others] = memoryPaths;
   if (others.length > 0) throw new Error('a memory of several files cannot be mapped by QEMU');
+  const memory = memoryCopyPath
+    ? `mem-path=${memoryCopyPath},share=on`
+    : `mem-path=${memoryPath},share=off`;
   const rootfs = { driver: 'qcow2', 'node-name': 'rootfs', discard: 'unmap' };
   const rootfsFile = { driver: 'file', filename: disk, discard: 'unmap' };
   const tools = { driver: 'raw', 'node-name': 'tools', 'read-only': true };
@@ -132,8 +140,7 @@ function commandLine(
   return [
     ...[QEMU_PATH, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-machine', 'microvm,x-option-roms=off,rtc=on,memory-backend=memory'],
-    '-object',
-    `memory-backend-file,id=memory,size=${memoryMb}M,mem-path=${memoryPath},share=off,readonly=off`,
+    ...['-object', `memory-backend-file,id=memory,size=${memoryMb}M,${memory}`],
     ...['-m', `${memoryMb}M`, '-smp', String(vcpus)],
     ...(accelerator === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { randomId } from '../lib/ids/random-id.js';
+import { run } from '../lib/process/run.js';
 import { AgentLog, medianSteps, type StepTimes } from './agent-log.js';
 import { buildAnchors } from './anchors.js';
 import { type BareMachineRestored, restoreByHand } from './bare-restore.js';
@@ -20,6 +21,7 @@ import { createAtAgent, destroyAtAgent, execAtAgent, type FirstCommand } from '.
 import { AGAIN, type Arm } from './rounds.js';
 import { standstillDuring } from './standstill.js';
 import { vmmOf } from './vmm-process.js';
+import { withWorkFolder } from './work-folder.js';
 
 const ROUNDS_DEFAULT = 11;
 const WARM_UP_ROUNDS_DEFAULT = 1;
@@ -30,11 +32,10 @@ const IDLE = 'snapshot, little written';
 const WRITTEN_MIB = 16;
 const WRITTEN = `snapshot, ${WRITTEN_MIB} MiB written before`;
 
-/** Goes on for longer than a snapshot takes, also on a busy machine. */
-const BUSY: FirstCommand = {
-  cmd: 'sh',
-  args: ['-c', 'timeout 3 sh -c "while :; do :; done" || true'],
-};
+/** Goes on until it is given up. */
+const BUSY: FirstCommand = { cmd: 'sh', args: ['-c', 'while :; do :; done'] };
+/** Memory of the machine that is run by hand, as the platform's machines have it. */
+const MEMORY_FOLDER = '/dev/shm';
 const WRITE: FirstCommand = {
   cmd: 'dd',
   args: ['if=/dev/urandom', 'of=/dev/shm/written', 'bs=1M', `count=${WRITTEN_MIB}`],
@@ -53,20 +54,31 @@ async function compare(
   accelerator: 'kvm' | 'tcg',
   context: BenchContext,
 ): Promise<Findings> {
-  const { options, progress, signal } = context;
-  const { count = ROUNDS_DEFAULT, warmUp = WARM_UP_ROUNDS_DEFAULT } = options;
+  const { progress, signal } = context;
   progress.show('starting a machine by hand, and a sandbox');
   await buildAnchors(signal);
   await makeTemplate(platform, signal);
   const files = await readOnlyGeneration(platform.config.stateDirectory, 'warm');
   await using link = await openGuestLink();
-  const directory = join(platform.config.runDirectory, 'bare-save');
-  const bare = { directory, files, accelerator, tapName: link.tapName };
-  await using machine = (await restoreByHand(bare, signal)).machine;
+  return await withWorkFolder(async (folder) => {
+    const memoryCopyPath = join(folder, 'memory');
+    await run('cp', ['--sparse=always', files.memoryPaths[0] ?? '', memoryCopyPath]);
+    const directory = join(folder, 'machine');
+    const bare = { directory, files, accelerator, tapName: link.tapName, memoryCopyPath };
+    await using machine = (await restoreByHand(bare, signal)).machine;
+    return await measureArms(platform, bareArm(machine, directory), context);
+  }, MEMORY_FOLDER);
+}
+
+async function measureArms(
+  platform: BenchPlatform,
+  byHand: Pick<Arm, 'measure'>,
+  context: BenchContext,
+): Promise<Findings> {
+  const { options, signal } = context;
+  const { count = ROUNDS_DEFAULT, warmUp = WARM_UP_ROUNDS_DEFAULT } = options;
   const sandboxId = randomId();
   await createAtAgent(platform.agent, { sandboxId }, signal);
-
-  const byHand = bareArm(machine, directory);
   const idle: StepTimes[] = [];
   const written: StepTimes[] = [];
   const group = await measure(
@@ -95,11 +107,12 @@ async function compare(
 function bareArm(machine: BareMachineRestored, folder: string): Pick<Arm, 'measure'> {
   return {
     measure: async (signal) => {
-      const busy = machine.guest.exec(BUSY.cmd, BUSY.args, signal);
       const save = () => saveByHand(machine.qmp, folder);
-      const standstillMs = await standstillDuring(machine.pid, save);
-      await busy;
-      return standstillMs;
+      return await whileBusy(
+        (over) => machine.guest.exec(BUSY.cmd, BUSY.args, over),
+        () => standstillDuring(machine.pid, save),
+        signal,
+      );
     },
   };
 }
@@ -114,17 +127,38 @@ function snapshotArm(
   return async (signal) => {
     const options = { timeoutMs: CALL_TIMEOUT_MS, signal };
     if (before) await execAtAgent(agent, sandboxId, before, signal);
-    const busy = execAtAgent(agent, sandboxId, BUSY, signal);
     const snapshotId = randomId();
-    const request = { sandboxId, snapshotId, name: 'bench' };
-    const standstillMs = await standstillDuring(await vmmOf(sandboxId), () =>
-      agent.createSnapshot(request, options),
+    const pid = await vmmOf(sandboxId);
+    const snapshot = () => agent.createSnapshot({ sandboxId, snapshotId, name: 'bench' }, options);
+    const standstillMs = await whileBusy(
+      (over) => execAtAgent(agent, sandboxId, BUSY, over),
+      () => standstillDuring(pid, snapshot),
+      signal,
     );
-    await busy;
     steps.push(await log.stepsOf('sandbox frozen', sandboxId));
     await agent.deleteSnapshot({ snapshotId }, options);
     return standstillMs;
   };
+}
+
+/** @param keepBusy runs something in the guest until its signal aborts. */
+async function whileBusy<T>(
+  keepBusy: (over: AbortSignal) => Promise<unknown>,
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const over = new AbortController();
+  const busy = keepBusy(AbortSignal.any([signal, over.signal])).catch((error: unknown) => {
+    if (!over.signal.aborted) throw error;
+  });
+  const result = await Promise.race([work(), busy.then(endedEarly)]);
+  over.abort();
+  await busy;
+  return result;
+}
+
+function endedEarly(): never {
+  throw new Error('the guest has ended what keeps it busy');
 }
 
 /** All steps, and those of the window together. */
