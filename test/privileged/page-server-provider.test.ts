@@ -63,8 +63,38 @@ describe('the memory provider', function () {
     expect(records).to.deep.equal([{ kind: 'file', regions: [], removedPath: '' }]);
     await served.ready;
     expect(await served.removed()).to.equal(undefined);
+    served.stopRecording();
+    expect(served.workingSet()).to.equal(undefined);
     await served.close();
     expect(await served.failed).to.equal(undefined);
+  });
+
+  it('brings what the machine before has wanted, and tells it to the next', async () => {
+    const provider = createMemoryProvider();
+    await using vmm = await TestVmm.start('memfd', BLOCKS);
+    const before = await provider.serve(request, keepRecord);
+    await vmm.handshake(socketOf(before.backend));
+    await before.ready;
+    await vmm.touch(64);
+    await eventually(() => expect(before.workingSet()).not.to.equal(undefined));
+    const workingSet = before.workingSet();
+    await before.close();
+    expect(before.workingSet()).to.equal(undefined);
+
+    await using next = await TestVmm.start('memfd', BLOCKS);
+    const after = await provider.serve({ ...request, workingSet }, keepRecord);
+    await next.handshake(socketOf(after.backend));
+    await after.ready;
+    await eventually(() => expect(after.statistics().replayedBlocks).to.be.greaterThan(0));
+    await next.touch(64);
+    expect(after.statistics().faults).to.equal(0);
+    expect(after.workingSet()).to.deep.equal(workingSet);
+    await next.touch(0);
+
+    const first = () => after.workingSet()?.[0];
+    await eventually(() => expect(first()).to.equal(0));
+    expect(await next.verify(memory.expectedPath)).to.deep.equal({ wrong: 0, zero: 0 });
+    await after.close();
   });
 
   it('keeps the record of the regions before it answers the first access', async () => {

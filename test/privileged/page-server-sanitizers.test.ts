@@ -68,8 +68,8 @@ function libraryPath(name: string): string | undefined {
 async function runTests(sanitizer: string, preload: string): Promise<RunResult> {
   const here = join(packageRoot(), 'test', 'privileged');
   const program = join(packageRoot(), 'node_modules', 'mocha', 'bin', 'mocha.js');
-  const tests = ['page-server.test.ts', 'page-server-handshake.test.ts'].map((name) =>
-    join(here, name),
+  const tests = ['page-server', 'page-server-handshake', 'page-server-replay'].map((name) =>
+    join(here, `${name}.test.ts`),
   );
   const sanitized = join(here, 'page-server-sanitized.ts');
   const args = ['--import', 'tsx', '--import', sanitized, program, '--no-config', ...tests];

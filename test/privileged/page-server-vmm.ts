@@ -99,7 +99,17 @@ export class TestVmm implements AsyncDisposable {
     await this.#tell(`probe ${block}`);
   }
 
-  /** The first byte of the block that was probed. */
+  /** Begins to read a block as soon as another one is there, without a fault for that. */
+  async chase(after: number, block: number): Promise<void> {
+    await this.#tell(`chase ${after} ${block}`);
+  }
+
+  /** Reads every `step`th of the blocks, one after the other. */
+  async touch(firstBlock: number, blocks = 1, step = 1): Promise<void> {
+    await this.#tell(`touch ${firstBlock} ${blocks} ${step}`);
+  }
+
+  /** The first byte of the block that was probed or chased. */
   async probed(): Promise<number | 'waiting'> {
     const answer = await this.#ask('probed');
     return answer === 'waiting' ? answer : Number(answer);

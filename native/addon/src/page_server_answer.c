@@ -129,9 +129,9 @@ static int put_plan(struct page_server *server, const struct plan *plan, uint32_
 /* A fault was answered with blocks that were not there. */
 static void note_demand(struct page_server *server, const struct plan *plan)
 {
-	count(&server->statistics.demand_faults, 1);
 	if (!plan->removed)
 		record_blocks(&server->recorded, plan->first, plan->count);
+	count(&server->statistics.demand_faults, 1);
 }
 
 enum answer answer_fault(struct page_server *server, uint64_t address, uint64_t *answered_to)

@@ -13,6 +13,8 @@
  *     join                                  the result of `start`
  *     remove <first block> <blocks>         gives memory back
  *     probe <block>                         reads a block in the background
+ *     chase <first> <block>                 the same, as soon as the first one is there
+ *     touch <first> <blocks> <step>         reads every <step>th of the blocks
  *     probed                                `waiting`, or the first byte that was read
  *     leave                                 closes the connection
  */
@@ -20,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +65,8 @@ struct vmm {
 
 	pthread_t probe;
 	size_t probe_block;
+	/* The block that comes before; SIZE_MAX when none has to. */
+	size_t probe_after;
 	_Atomic int probed;
 };
 
@@ -227,12 +232,43 @@ static void join_verify(void)
 	printf("%zu %zu\n", wrong, zero);
 }
 
+/* Without a fault. */
+static bool is_there(size_t block)
+{
+	unsigned char there = 0;
+
+	if (mincore(vmm.memory + block * BLOCK_SIZE, BLOCK_SIZE, &there) != 0)
+		die("mincore");
+	return there & 1;
+}
+
 static void *run_probe(void *argument)
 {
 	(void)argument;
+	while (vmm.probe_after != SIZE_MAX && !is_there(vmm.probe_after))
+		sched_yield();
 	atomic_store(&vmm.probed, *(volatile unsigned char *)(vmm.memory +
 							       vmm.probe_block * BLOCK_SIZE));
 	return NULL;
+}
+
+static void start_probe(size_t after, size_t block)
+{
+	atomic_store(&vmm.probed, -1);
+	vmm.probe_after = after;
+	vmm.probe_block = block;
+	vmm.probe = start_thread(run_probe, NULL);
+	pthread_detach(vmm.probe);
+}
+
+static void touch_blocks(const char *arguments)
+{
+	size_t first, count, step;
+
+	if (sscanf(arguments, "%zu %zu %zu", &first, &count, &step) != 3 || step == 0)
+		die("touch");
+	for (size_t index = 0; index < count; index += step)
+		(void)*(volatile unsigned char *)(vmm.memory + (first + index) * BLOCK_SIZE);
 }
 
 static void remove_blocks(size_t first, size_t blocks)
@@ -288,10 +324,13 @@ static void obey(char *command, char *arguments)
 		sscanf(arguments, "%zu %zu", &first, &count);
 		remove_blocks(first, count);
 	} else if (strcmp(command, "probe") == 0) {
-		atomic_store(&vmm.probed, -1);
-		sscanf(arguments, "%zu", &vmm.probe_block);
-		vmm.probe = start_thread(run_probe, NULL);
-		pthread_detach(vmm.probe);
+		sscanf(arguments, "%zu", &first);
+		start_probe(SIZE_MAX, first);
+	} else if (strcmp(command, "chase") == 0) {
+		sscanf(arguments, "%zu %zu", &first, &count);
+		start_probe(first, count);
+	} else if (strcmp(command, "touch") == 0) {
+		touch_blocks(arguments);
 	} else if (strcmp(command, "probed") == 0) {
 		int probed = atomic_load(&vmm.probed);
 
