@@ -5,10 +5,12 @@
  * on only when nothing waits for an answer.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "page_server.h"
@@ -78,13 +80,31 @@ static bool take_event(struct page_server *server, const struct uffd_msg *event)
 	}
 }
 
+/*
+ * Reads events without waiting. O_NONBLOCK belongs to the open file, which the
+ * VMM shares: one that was broken into takes it away, and the events as well.
+ * Before Linux 6.10 a userfaultfd knows no other way, and the flag is set again.
+ */
+static ssize_t read_events(int uffd, struct uffd_msg *events, size_t size)
+{
+	struct iovec part = {.iov_base = events, .iov_len = size};
+	ssize_t got = preadv2(uffd, &part, 1, -1, RWF_NOWAIT);
+
+	if (got >= 0 || errno != EOPNOTSUPP)
+		return got;
+	if (fcntl(uffd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+		return -1;
+	return read(uffd, events, size);
+}
+
 /* Reads all events that there are; false when the server has ended. */
 static bool drain(struct page_server *server)
 {
 	struct uffd_msg events[EVENTS_READ_MAX];
 
-	for (;;) {
-		ssize_t got = read(server->uffd, events, sizeof(events));
+	/* A VMM may make events as fast as they are read. */
+	while (atomic_load(&server->command) != COMMAND_STOP) {
+		ssize_t got = read_events(server->uffd, events, sizeof(events));
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -97,6 +117,7 @@ static bool drain(struct page_server *server)
 			if (!take_event(server, &events[index]))
 				return false;
 	}
+	return true;
 }
 
 static int by_address(const void *left, const void *right)
