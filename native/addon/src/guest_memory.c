@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -111,6 +113,9 @@ static int open_private_map(struct guest_memory *memory)
 		return EOPNOTSUPP;
 	if (memory->address % BLOCK_SIZE || memory->address > (uint64_t)INT64_MAX - size)
 		return EINVAL;
+	memory->pidfd = (int)syscall(SYS_pidfd_open, memory->pid, 0);
+	if (memory->pidfd < 0)
+		return errno;
 	error = check_mapped(memory);
 	if (error)
 		return error;
@@ -202,6 +207,8 @@ void close_guest_memory(struct guest_memory *memory)
 		close(memory->memfd);
 	if (memory->pagemap >= 0)
 		close(memory->pagemap);
+	if (memory->pidfd >= 0)
+		close(memory->pidfd);
 	free(memory->entries);
 }
 
@@ -215,4 +222,15 @@ int read_touched(const struct guest_memory *memory, uint32_t first, uint32_t cou
 {
 	return memory->kind == SHARED_FILE ? read_blocks(memory->memfd, first, count, bytes)
 					   : read_process(memory, first, count, bytes);
+}
+
+int check_still_there(const struct guest_memory *memory)
+{
+	struct pollfd process = { .fd = memory->pidfd, .events = POLLIN };
+
+	if (memory->kind == SHARED_FILE)
+		return 0;
+	if (poll(&process, 1, 0) < 0)
+		return errno;
+	return process.revents ? ESRCH : 0;
 }

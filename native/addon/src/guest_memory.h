@@ -20,6 +20,8 @@ struct guest_memory {
 	int memfd;
 	/* PRIVATE_MAP. */
 	pid_t pid;
+	/* While its process has not ended nobody else has its pid. */
+	int pidfd;
 	uint64_t address;
 	int pagemap;
 	/* Entries of the page map for the blocks from `entries_block` to before `entries_end`. */
@@ -40,5 +42,8 @@ int next_touched(struct guest_memory *memory, uint32_t block, uint32_t *first, u
 
 /* Reads blocks that next_touched has found. 0 or an errno. */
 int read_touched(const struct guest_memory *memory, uint32_t first, uint32_t count, void *bytes);
+
+/* Whether all that was read is the guest's: what a pid names may change. 0 or an errno. */
+int check_still_there(const struct guest_memory *memory);
 
 #endif

@@ -37,7 +37,7 @@ static int scan_all(struct memory_scan *scan)
 			error = scan_touched(scan, first, count);
 		next = first + count;
 	}
-	return error;
+	return error ? error : check_still_there(&scan->guest);
 }
 
 int scan_memory(struct memory_scan *scan)

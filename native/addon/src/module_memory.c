@@ -129,7 +129,7 @@ static napi_value start_scan(napi_env env, napi_callback_info info)
 		throw_error(env, ENOMEM, scan_kind.name);
 		return NULL;
 	}
-	scan->guest.memfd = scan->guest.pagemap = scan->output = -1;
+	scan->guest.memfd = scan->guest.pagemap = scan->guest.pidfd = scan->output = -1;
 	if (read_arguments(env, info, 1, &request) &&
 	    read_block_count(env, request, &scan->guest.block_count) &&
 	    read_source(env, request, &scan->guest) && read_parent(env, request, scan) &&
