@@ -5,12 +5,10 @@
  * steps. They are for the shape that was asked for last, and give way to
  * sandboxes when the host's memory is needed.
  */
-import { randomId } from '../../lib/ids/random-id.js';
 import { delay } from '../../lib/lifecycle/delay.js';
 import { machineOf } from './machine.js';
-import type { SandboxRegistry } from './registry.js';
+import type { MachineShape, SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
-import type { WarmShape } from './warm-templates.js';
 
 /** Pause after a create before the pool is filled up: the sandbox is at work first. */
 export const REFILL_DELAY_MS = 1000;
@@ -45,7 +43,7 @@ export class ReadyPool {
   }
 
   /** Starts filling the pool with machines of this shape, in place of those of others. */
-  refill(shape: WarmShape, generationId: string): void {
+  refill(shape: MachineShape, generationId: string): void {
     const { readyMachinesMax } = this.#registry.host.limits;
     if (readyMachinesMax === 0 || this.#filling) return;
     this.#filling = this.#fill(shape, generationId, readyMachinesMax).finally(() => {
@@ -63,7 +61,7 @@ export class ReadyPool {
     while (this.#registry.freeMemoryMb < memoryMb && this.#ready.length > 0) await this.#drop();
   }
 
-  async #fill(shape: WarmShape, generationId: string, sizeMax: number): Promise<void> {
+  async #fill(shape: MachineShape, generationId: string, sizeMax: number): Promise<void> {
     try {
       await delay(REFILL_DELAY_MS);
       while (this.#ready.some((each) => each.generationId !== generationId)) await this.#drop();
@@ -73,18 +71,8 @@ export class ReadyPool {
     }
   }
 
-  async #addOne(shape: WarmShape, generationId: string): Promise<void> {
-    const machine = this.#registry.add({
-      ...shape,
-      sandboxId: randomId(),
-      internal: true,
-      generation: 1,
-      phase: 'starting',
-      timeoutSec: 0,
-      pauseOnTimeout: false,
-      env: {},
-      createdAtMs: Date.now(),
-    });
+  async #addOne(shape: MachineShape, generationId: string): Promise<void> {
+    const machine = this.#registry.addInternal(shape);
     const origin = { kind: 'restore', generationId, clone: true } as const;
     const request = { origin, env: undefined, identify: false };
     await this.#registry.locked(machine.id, () =>

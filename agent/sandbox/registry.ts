@@ -25,6 +25,9 @@ export type SandboxPlan = Omit<SandboxEntry, 'phase' | 'guestToken' | 'runDirect
   phase: 'starting' | 'resuming';
 };
 
+/** What machines of a template can differ in. */
+export type MachineShape = Pick<SandboxPlan, 'template' | 'images' | 'vcpus' | 'memoryMb'>;
+
 export class SandboxRegistry {
   readonly host: Host;
   /** Counts every change of what a list of sandboxes shows. */
@@ -104,6 +107,21 @@ export class SandboxRegistry {
     this.#sandboxes.set(sandbox.id, sandbox);
     this.changes.bump();
     return sandbox;
+  }
+
+  /** Adds a machine that the agent makes for its own use. @throws HOST_EXHAUSTED */
+  addInternal({ template, images, vcpus, memoryMb }: MachineShape): Sandbox {
+    return this.add({
+      ...{ template, images, vcpus, memoryMb },
+      sandboxId: randomId(),
+      internal: true,
+      generation: 1,
+      phase: 'starting',
+      timeoutSec: 0,
+      pauseOnTimeout: false,
+      env: {},
+      createdAtMs: Date.now(),
+    });
   }
 
   /** Starts an added sandbox, whose lock the caller holds. One that fails to start is gone again. */

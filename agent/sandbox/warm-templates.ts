@@ -6,11 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { hasReason, type Reason } from '../../lib/errors/index.js';
-import { randomId } from '../../lib/ids/random-id.js';
-import type { SandboxImages } from '../ledger/entry.js';
 import { captureGeneration } from './capture.js';
 import { freeSandbox } from './free.js';
-import type { SandboxRegistry } from './registry.js';
+import type { MachineShape, SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
 import { StepTimes } from './step-times.js';
 
@@ -27,13 +25,6 @@ const RESTORE_FAULTS: readonly Reason[] = [
   'RESTORE_FAILED',
 ];
 
-export interface WarmShape {
-  template: string;
-  images: SandboxImages;
-  vcpus: number;
-  memoryMb: number;
-}
-
 export class WarmTemplates {
   readonly #registry: SandboxRegistry;
   readonly #building = new Map<string, Promise<string>>();
@@ -48,7 +39,7 @@ export class WarmTemplates {
    * who ask meanwhile.
    * @returns undefined when it cannot be made: boot instead.
    */
-  async generationFor(shape: WarmShape, signal: AbortSignal): Promise<string | undefined> {
+  async generationFor(shape: MachineShape, signal: AbortSignal): Promise<string | undefined> {
     const { host } = this.#registry;
     if (host.limits.warmTemplatesMax === 0) return undefined;
     const key = await this.#key(shape);
@@ -75,7 +66,7 @@ export class WarmTemplates {
     this.#registry.collectGarbage();
   }
 
-  #buildOnce(key: string, shape: WarmShape): Promise<string> {
+  #buildOnce(key: string, shape: MachineShape): Promise<string> {
     const building =
       this.#building.get(key) ?? this.#build(key, shape).finally(() => this.#building.delete(key));
     this.#building.set(key, building);
@@ -83,20 +74,10 @@ export class WarmTemplates {
   }
 
   /** Nobody's request: one caller that goes away must not take it from the others. */
-  async #build(key: string, shape: WarmShape): Promise<string> {
+  async #build(key: string, shape: MachineShape): Promise<string> {
     const { host } = this.#registry;
     host.log.info('making a warm template', { template: shape.template, shape: key });
-    const machine = this.#registry.add({
-      ...shape,
-      sandboxId: randomId(),
-      internal: true,
-      generation: 1,
-      phase: 'starting',
-      timeoutSec: 0,
-      pauseOnTimeout: false,
-      env: {},
-      createdAtMs: Date.now(),
-    });
+    const machine = this.#registry.addInternal(shape);
     return this.#registry.locked(machine.id, async () => {
       const origin = { kind: 'boot', layers: [] } as const;
       const request = { origin, env: undefined, identify: false };
@@ -163,7 +144,7 @@ export class WarmTemplates {
     this.#registry.collectGarbage();
   }
 
-  async #key({ template, images, vcpus, memoryMb }: WarmShape): Promise<string> {
+  async #key({ template, images, vcpus, memoryMb }: MachineShape): Promise<string> {
     const machine = await this.#registry.host.driver.kind();
     // The names of images carry their content hashes.
     const content = JSON.stringify([template, images, vcpus, memoryMb, Object.entries(machine)]);
