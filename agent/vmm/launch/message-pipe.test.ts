@@ -69,6 +69,18 @@ describe('message pipe', () => {
     }
   });
 
+  it('is not taken to be a file that a process has put in its place', async () => {
+    const child = spawn('sh', ['-c', 'exec 2</etc/passwd; echo ready; exec sleep 60']);
+    try {
+      await once(child.stdout, 'data');
+
+      const found = await MessagePipe.ofProcess(child.pid ?? 0).catch((error: unknown) => error);
+      expect(found).to.be.instanceOf(Error);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
   it('can be read and closed when it is closed', async () => {
     await once(start('echo last words >&2'), 'exit');
     await pipe.read();

@@ -37,10 +37,17 @@ export class MessagePipe {
     }
   }
 
-  /** The pipe of a VMM that an earlier agent started. */
+  /**
+   * The pipe of a VMM that an earlier agent started.
+   * @throws Error when the VMM has put something else in its place, which it need not have been
+   *   able to read.
+   */
   static async ofProcess(pid: number): Promise<MessagePipe> {
     const path = `/proc/${pid}/fd/${STANDARD_ERROR}`;
-    return new MessagePipe(await open(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if ((await file.stat()).isFIFO()) return new MessagePipe(file);
+    await file.close();
+    throw new Error(`the messages of process ${pid} are no pipe`);
   }
 
   /** For a child to inherit. */
