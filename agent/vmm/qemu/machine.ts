@@ -16,6 +16,9 @@ import { qmpSocketPath, stateSocketPath } from './vmm-process.js';
 
 /** Characters of console and of VMM messages that stand in the report of an exit. */
 const DETAIL_LENGTH_MAX = 2000;
+/** Time between two lines of the log about a disk that fails, and characters of a name in them. */
+const DISK_ERROR_LOG_PAUSE_MS = 10_000;
+const NAME_LENGTH_MAX = 100;
 
 /** How the end of the VMM is noticed. */
 export interface VmmEnd {
@@ -48,6 +51,7 @@ export class QemuMachine implements Machine {
   #exitKind: MachineExit['kind'] = 'exited';
   #guestsEnd = '';
   #diskFull = false;
+  #diskErrorsQuietUntil = 0;
   /** QEMU gives its state once in a stop; nothing changes it until the processors run. */
   #savedState: Buffer | undefined;
   /** The memory file that `locateMemory` has named. */
@@ -200,13 +204,21 @@ export class QemuMachine implements Machine {
     if (name === 'SHUTDOWN') {
       this.#guestsEnd = labelled('shutdown', String(data.reason));
     } else if (name === 'BLOCK_IO_ERROR') {
-      this.#parts.log.warn('vmm could not use the disk', {
-        device: String(data['node-name'] ?? data.device),
-        operation: String(data.operation),
-        host_disk_full: data.nospace === true,
-      });
+      this.#logDiskError(data);
       if (data.nospace === true) this.#noteFullDisk();
     }
+  }
+
+  /** Each request that fails has an event, and a VMM that was broken into may send any. */
+  #logDiskError(data: QmpEvent['data']): void {
+    const now = performance.now();
+    if (now < this.#diskErrorsQuietUntil) return;
+    this.#diskErrorsQuietUntil = now + DISK_ERROR_LOG_PAUSE_MS;
+    this.#parts.log.warn('vmm could not use the disk', {
+      device: String(data['node-name'] ?? data.device).slice(0, NAME_LENGTH_MAX),
+      operation: String(data.operation).slice(0, NAME_LENGTH_MAX),
+      host_disk_full: data.nospace === true,
+    });
   }
 
   /** For a write that failed while nobody was connected. */
