@@ -8,6 +8,7 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { packageRoot } from '../lib/files/package-root.js';
 import { retry } from '../lib/lifecycle/delay.js';
 import { run } from '../lib/process/run.js';
 import { BackgroundProcess } from './background-process.js';
@@ -16,6 +17,7 @@ import { Guest } from './guest.js';
 import { GUEST_MAC } from './guest-link.js';
 import { Qmp } from './qmp.js';
 
+const MIB = 1024 * 1024;
 const QEMU_PATH = '/usr/bin/qemu-system-x86_64';
 const TRANSLATION_BUFFER_MB = 128;
 const END_TIMEOUT_MS = 15_000;
@@ -33,6 +35,10 @@ export interface BareRestoreOptions {
    * original, which QEMU would write out with the device state.
    */
   memoryCopyPath?: string;
+  /** Takes its memory from a page server on this socket, by the platform's library. */
+  pagesSocketPath?: string;
+  /** Is called when the machine waits for its device state. */
+  onStarted?: (machine: BareMachineRestored) => Promise<void>;
 }
 
 /** Milliseconds since the beginning. */
@@ -78,6 +84,7 @@ export async function restoreByHand(
   const machine = await startByHand(options, signal);
   try {
     const qmp = since();
+    await options.onStarted?.(machine);
     await loadState(machine.qmp, join(options.directory, 'state.sock'), files.statePath, signal);
     const loaded = since();
     await machine.qmp.execute('cont');
@@ -99,7 +106,7 @@ export async function startByHand(
   const disk = join(directory, 'disk.qcow2');
   await makeOverlay(disk, files);
   const qmpPath = join(directory, 'qmp.sock');
-  const command = commandLine(options, disk, qmpPath);
+  const command = [...withServedMemory(options), ...commandLine(options, disk, qmpPath)];
   const qemu = new BackgroundProcess({ command, deathSignal: 'KILL' });
   const ended = new AbortController();
   void qemu.ended.then((how) => ended.abort(new Error(`QEMU ended (${how}): ${qemu.lastWords}`)));
@@ -121,18 +128,32 @@ async function makeOverlay(path: string, { disk }: GenerationFiles): Promise<voi
   await run('qemu-img', ['create', '-q', '-u', '-f', 'qcow2', ...below, path, String(size)]);
 }
 
-/** The same devices in the same order as the platform's machines. */
-function commandLine(
-  { files, accelerator, tapName, memoryCopyPath }: BareRestoreOptions,
-  disk: string,
-  qmpPath: string,
-): string[] {
-  const { vcpus, memoryMb, memoryPaths } = files;
+/** Tells QEMU's environment of the library that stands in for the mapping of memory. */
+function withServedMemory({ files, pagesSocketPath }: BareRestoreOptions): string[] {
+  if (!pagesSocketPath) return [];
+  const library = join(packageRoot(), 'native', 'preload', 'build', 'wrenn-memory.so');
+  return [
+    ...['env', `LD_PRELOAD=${library}`, 'WRENN_MEMORY_MODE=pages'],
+    ...[`WRENN_MEMORY_BYTES=${files.memoryMb * MIB}`, `WRENN_MEMORY_SOCKET=${pagesSocketPath}`],
+  ];
+}
+
+/** The backend of the guest's memory. */
+function memoryBackend({ files, memoryCopyPath, pagesSocketPath }: BareRestoreOptions): string {
+  const { memoryMb, memoryPaths } = files;
+  const common = `id=memory,size=${memoryMb}M`;
+  if (pagesSocketPath) return `memory-backend-memfd,${common},share=on`;
   const [memoryPath = '', ...others] = memoryPaths;
   if (others.length > 0) throw new Error('a memory of several files cannot be mapped by QEMU');
-  const memory = memoryCopyPath
-    ? `mem-path=${memoryCopyPath},share=on`
-    : `mem-path=${memoryPath},share=off`;
+  return memoryCopyPath
+    ? `memory-backend-file,${common},mem-path=${memoryCopyPath},share=on`
+    : `memory-backend-file,${common},mem-path=${memoryPath},share=off`;
+}
+
+/** The same devices in the same order as the platform's machines. */
+function commandLine(options: BareRestoreOptions, disk: string, qmpPath: string): string[] {
+  const { files, accelerator, tapName } = options;
+  const { vcpus, memoryMb } = files;
   const rootfs = { driver: 'qcow2', 'node-name': 'rootfs', discard: 'unmap' };
   const rootfsFile = { driver: 'file', filename: disk, discard: 'unmap' };
   const tools = { driver: 'raw', 'node-name': 'tools', 'read-only': true };
@@ -140,7 +161,7 @@ function commandLine(
   return [
     ...[QEMU_PATH, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-machine', 'microvm,x-option-roms=off,rtc=on,memory-backend=memory'],
-    ...['-object', `memory-backend-file,id=memory,size=${memoryMb}M,${memory}`],
+    ...['-object', memoryBackend(options)],
     ...['-m', `${memoryMb}M`, '-smp', String(vcpus)],
     ...(accelerator === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']

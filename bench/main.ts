@@ -15,6 +15,7 @@ import type { BenchReport } from './report.js';
 import { benchResumeDepth } from './resume-depth.js';
 import { benchStopWindow } from './stop-window.js';
 import { formatReport } from './table.js';
+import { benchWorkingSet } from './working-set.js';
 
 const INTERRUPTED_EXIT_CODE = 130;
 
@@ -25,6 +26,7 @@ const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchRepo
   diff: benchDiff,
   create: benchCreate,
   'resume-depth': benchResumeDepth,
+  'working-set': benchWorkingSet,
   'stop-window': benchStopWindow,
   density: benchDensity,
 };

@@ -13,6 +13,7 @@ export const BENCH_NAMES = [
   'diff',
   'create',
   'resume-depth',
+  'working-set',
   'stop-window',
   'density',
 ] as const;
