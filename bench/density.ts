@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { randomId } from '../lib/ids/random-id.js';
 import { run } from '../lib/process/run.js';
-import { type BareMachineRestored, startByHand } from './bare-restore.js';
+import { type BareMachineRestored, restoreByHand, startByHand } from './bare-restore.js';
 import { makeTemplate } from './create.js';
 import { type GenerationFiles, readOnlyGeneration } from './generation-files.js';
 import { openGuestLink } from './guest-link.js';
@@ -30,6 +30,8 @@ interface Use {
   /** Of all VMMs: what of the template's file is theirs in part, and what of it they have written. */
   templateShare: number;
   written: number;
+  /** Of all VMMs, what has no file behind it. */
+  anonymous: number;
   agent: number;
 }
 
@@ -52,12 +54,22 @@ export function benchDensity(context: BenchContext): Promise<BenchReport> {
     for (const clone of clones) await destroyAtAgent(platform.agent, clone, signal);
     progress.show(`starting ${CLONES} bare VMMs`);
     const floors = await bareVmms(platform, files, accelerator, signal);
+    const byHand = await usedByHand(platform, files, accelerator, signal);
     const growth = Math.max(0, use.agent - agentBefore);
-    return compare({ ...use, agent: growth }, template, floors);
+    return compare({ ...use, agent: growth }, { template, floors, byHand });
   });
 }
 
-function compare(use: Use, template: number, floors: number): Findings {
+/** Bytes. */
+interface Least {
+  template: number;
+  /** Of all bare VMMs. */
+  floors: number;
+  /** Of one VMM that was restored by hand and has run a command: what is its alone. */
+  byHand: number;
+}
+
+function compare(use: Use, { template, floors, byHand }: Least): Findings {
   const clones = use.vmms - use.templateShare - use.written;
   const taken = template + clones + use.written + use.agent;
   const least = template + floors + use.written;
@@ -71,6 +83,10 @@ function compare(use: Use, template: number, floors: number): Findings {
       mib('template in the page cache, MiB', template),
       mib('written pages of each clone, MiB', use.written / CLONES),
       { name: 'VMM of each clone without guest memory, MiB', ...beside(clones, floors) },
+      {
+        name: 'of which without a file behind it, against a machine restored by hand, MiB',
+        ...beside(use.anonymous - use.written, byHand * CLONES),
+      },
       mib('growth of the agent for each clone, MiB', use.agent / CLONES),
       mib('memory of each clone beside the template, MiB', (taken - template) / CLONES),
     ],
@@ -94,11 +110,13 @@ async function startClones(platform: BenchPlatform, signal: AbortSignal): Promis
 }
 
 async function useOf(clones: readonly string[], path: string, agent: number): Promise<Use> {
-  const use = { vmms: 0, templateShare: 0, written: 0, agent: 0 };
+  const use = { vmms: 0, templateShare: 0, written: 0, anonymous: 0, agent: 0 };
   for (const clone of clones) {
     const pid = await vmmOf(clone);
     const ofFile = await memoryOfFile(pid, path);
-    use.vmms += (await memoryOf(pid)).proportional;
+    const all = await memoryOf(pid);
+    use.vmms += all.proportional;
+    use.anonymous += all.anonymous;
     use.templateShare += ofFile.proportional - ofFile.anonymous;
     use.written += ofFile.anonymous;
   }
@@ -130,6 +148,24 @@ async function bareVmms(
     for (const machine of machines) await machine[Symbol.asyncDispose]();
     for (const link of links) await link[Symbol.asyncDispose]();
   }
+}
+
+/** A machine that was restored by hand, and used as the clones: bytes of its VMM without the guest's. */
+async function usedByHand(
+  { config }: BenchPlatform,
+  files: GenerationFiles,
+  accelerator: 'kvm' | 'tcg',
+  signal: AbortSignal,
+): Promise<number> {
+  await using link = await openGuestLink();
+  const directory = join(config.runDirectory, 'bare-restore');
+  const options = { directory, files, accelerator, tapName: link.tapName };
+  await using machine = (await restoreByHand(options, signal)).machine;
+  await machine.guest.exec(TRUE.cmd, TRUE.args, signal);
+  await setTimeout(SETTLE_MS, undefined, { signal });
+  const [path = ''] = files.memoryPaths;
+  const all = await memoryOf(machine.pid);
+  return all.anonymous - (await memoryOfFile(machine.pid, path)).anonymous;
 }
 
 /** Bytes of a file that the page cache holds. */

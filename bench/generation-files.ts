@@ -48,6 +48,14 @@ export async function readSnapshot(
   return await readRef(stateDirectory, `snapshot.${snapshotId}.json`);
 }
 
+/** The generation that a sandbox is paused in. */
+export async function readPaused(
+  stateDirectory: string,
+  sandboxId: string,
+): Promise<GenerationFiles> {
+  return await readRef(stateDirectory, `sandbox.${sandboxId}.json`);
+}
+
 async function readRef(stateDirectory: string, fileName: string): Promise<GenerationFiles> {
   const snapshots = join(stateDirectory, 'snapshots');
   const ref = (await readRecord(join(snapshots, 'refs', fileName))) as { generationId: string };

@@ -10,10 +10,12 @@ import type { BenchContext } from './measure.js';
 import { benchMerge } from './merge.js';
 import { type BenchCommand, type BenchName, parseOptions } from './options.js';
 import { benchPageServer } from './page-server.js';
+import { benchPauseDiff } from './pause-diff.js';
 import { Progress } from './progress.js';
 import type { BenchReport } from './report.js';
 import { benchResumeDepth } from './resume-depth.js';
 import { benchStopWindow } from './stop-window.js';
+import { formatSummary } from './summary.js';
 import { formatReport } from './table.js';
 import { benchWorkingSet } from './working-set.js';
 
@@ -29,6 +31,7 @@ const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchRepo
   'working-set': benchWorkingSet,
   'stop-window': benchStopWindow,
   density: benchDensity,
+  'pause-diff': benchPauseDiff,
 };
 
 const { stdout, stderr } = process;
@@ -42,9 +45,10 @@ async function main({ names, options }: BenchCommand): Promise<number> {
     for (const name of names) {
       const report = await BENCHMARKS[name]({ options, progress, signal });
       progress.clear();
-      if (options.json) reports.push(report);
-      else printReport(report);
+      reports.push(report);
+      if (!options.json) printLines([...formatReport(report), '']);
     }
+    if (!options.json && reports.length > 1) printLines(formatSummary(reports));
     if (options.json) printLine(stdout, JSON.stringify(reports, undefined, 2));
     return 0;
   } catch (error) {
@@ -58,6 +62,6 @@ async function main({ names, options }: BenchCommand): Promise<number> {
   }
 }
 
-function printReport(report: BenchReport): void {
-  for (const line of [...formatReport(report), '']) printLine(stdout, line);
+function printLines(lines: readonly string[]): void {
+  for (const line of lines) printLine(stdout, line);
 }

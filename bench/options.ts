@@ -16,6 +16,7 @@ export const BENCH_NAMES = [
   'working-set',
   'stop-window',
   'density',
+  'pause-diff',
 ] as const;
 
 export type BenchName = (typeof BENCH_NAMES)[number];

@@ -5,6 +5,14 @@ const KIB = 1024;
 const MAPPING = /^[0-9a-f]+-[0-9a-f]+ \S{4} [0-9a-f]+ \S+ \d+ *(.*)$/;
 const FIELD = /^(\w+): +(\d+) kB$/;
 
+/** Where a process has mapped a file, from its beginning. */
+export async function addressOfFile(pid: number, path: string): Promise<bigint> {
+  const lines = (await readFile(`/proc/${pid}/maps`, 'utf8')).split('\n');
+  const line = lines.find((one) => MAPPING.exec(one)?.[1] === path);
+  if (line === undefined) throw new Error(`process ${pid} does not map ${path}`);
+  return BigInt(`0x${line.slice(0, line.indexOf('-'))}`);
+}
+
 /** Bytes; what several processes share counts for each one in part. */
 export interface MemoryUse {
   proportional: number;

@@ -21,7 +21,7 @@ import { pageFaults, vmmOf } from './vmm-process.js';
 
 const ROUNDS_DEFAULT = 11;
 const WARM_UP_ROUNDS_DEFAULT = 1;
-const READ_ALL: FirstCommand = { cmd: 'cat', args: [WORKING_SET] };
+const READ_ALL: FirstCommand = { cmd: 'dd', args: [`if=${WORKING_SET}`, 'of=/dev/null', 'bs=1M'] };
 
 export function benchResumeDepth(context: BenchContext): Promise<BenchReport> {
   return withPlatform('bench/resume-depth.ts', context, (platform, machine) => {

@@ -3,7 +3,7 @@ import { formatTable } from '../cli/output/table.js';
 import type { MachineFacts, Noise } from './machine.js';
 import type { ArmReport, BenchReport, CountReport, GroupReport } from './report.js';
 import { AGAIN } from './rounds.js';
-import type { Comparison } from './statistics.js';
+import type { Comparison, Interval } from './statistics.js';
 
 /** How the baselines of a group are called in the table. */
 const BASELINE_MARKS = ['a', 'b', 'c'];
@@ -104,6 +104,11 @@ export function describeNoise(
     );
   }
   return [...lines, ...groups.flatMap(nullResult)];
+}
+
+/** Whether the interval of an arm against itself holds 1, and nothing far from it. */
+export function isNarrow({ low, high }: Interval): boolean {
+  return low <= 1 && high >= 1 && low >= 1 - NULL_WIDTH_MAX && high <= 1 + NULL_WIDTH_MAX;
 }
 
 /** Two arms that do the same differ by noise alone. */
