@@ -11,6 +11,7 @@ import { isHostShortage } from '../../lib/errors/host-shortage.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { syncDirectory } from '../../lib/files/atomic-write.js';
 import type { Log } from '../../lib/log/log.js';
+import { addon } from '../../native/addon/binding.js';
 import { measureLayer, readChecksum, removeChecksum, writeChecksum } from './layer-checksum.js';
 
 const LAYER_ID = /^[a-z0-9]{8,64}$/;
@@ -100,6 +101,18 @@ export class LayerStore {
       const measured = await measureLayer(this.pathOf(layer));
       if (measured.crc32c !== crc32c) throw new Error('its checksum differs');
     });
+  }
+
+  /**
+   * Checks that nobody can change sealed layers any more. The mode of a file says nothing of who
+   * has it open: a VMM that was broken into keeps what it was given before the seal.
+   * @throws Error when somebody can.
+   */
+  async requireUnwritten(layers: readonly string[]): Promise<void> {
+    for (const layer of layers) {
+      await using file = await this.#reading(layer, () => open(this.pathOf(layer), 'r'));
+      if (addon().hasWriters(file.fd)) throw new Error(`layer ${layer} is open for writing`);
+    }
   }
 
   /** Gives a sealed layer back to the user that writes it. Idempotent. */

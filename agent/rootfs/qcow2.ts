@@ -90,6 +90,8 @@ class Qcow2Provider implements RootfsProvider {
     this.#making.add(merged);
     try {
       await this.#make(merged, async () => {
+        // First: a header could become another one after it was looked at.
+        await this.#layers.requireUnwritten(layers);
         await this.#requireChain(imagePath, layers);
         for (const layer of layers) await this.#layers.verify(layer);
         await this.#makeOverlay(merged, imagePath, layers);
@@ -114,7 +116,9 @@ class Qcow2Provider implements RootfsProvider {
     const path = this.#layers.pathOf(layer);
     try {
       await access(await readBackingPath(path));
-      await run(this.#qemuImgPath, ['check', '-q', '-f', 'qcow2', path], {
+      // Whoever still writes the layer could have another file of the host opened as what is below.
+      const alone = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: path } };
+      await run(this.#qemuImgPath, ['check', '-q', `json:${JSON.stringify(alone)}`], {
         timeoutMs: CHECK_TIMEOUT_MS,
       });
     } catch (error) {

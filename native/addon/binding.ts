@@ -152,6 +152,11 @@ export interface Addon {
   crc32c(data: Uint8Array, seed?: number): number;
   /** The same of a whole file, in a thread. */
   crc32cFile(fd: number): Promise<number>;
+  /**
+   * Whether anybody has the file open for writing, or mapped so; `fd` must be open for reading alone.
+   * @throws Error with `code`, such as EINVAL where the file system cannot tell.
+   */
+  hasWriters(fd: number): boolean;
   /** Finds and writes what has changed, in a thread. @throws Error with `code` of the system call, such as ENOSPC. */
   scanMemory(request: ScanRequest): Promise<ScanResult>;
   /** Copies all runs of files into one, in a thread. @throws as scanMemory. */

@@ -186,6 +186,17 @@ describe('qcow2 layer', () => {
     for (const error of failures) expect(hasReason(error, 'SNAPSHOT_DAMAGED')).to.equal(true);
   });
 
+  it('is not merged while somebody has it open for writing, who could name another file', async () => {
+    const rootfs = await create();
+    const writer = await open(rootfs.path, 'r+');
+    await fixture.provider.seal(rootfs);
+    const merge = () => fixture.provider.merge(fixture.imagePath, [rootfs.layer]);
+
+    expect(await failureOf(merge())).to.be.an('error');
+    await writer.close();
+    expect(await failureOf(merge())).to.equal(undefined);
+  });
+
   it('is damaged when its header or its tables are, or the layer below is gone', async () => {
     const lower = await create();
     const upper = await create([lower.layer]);

@@ -10,6 +10,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */)
 {
 	const register_part parts[] = {
 		register_crc32c,
+		register_file_writers,
 		register_memory_flat,
 		register_page_server,
 		register_memory,

@@ -8,6 +8,7 @@
 
 /* Each adds its functions to `exports`; false leaves a JavaScript exception pending. */
 bool register_crc32c(napi_env env, napi_value exports);
+bool register_file_writers(napi_env env, napi_value exports);
 bool register_memory_flat(napi_env env, napi_value exports);
 bool register_page_server(napi_env env, napi_value exports);
 bool register_memory(napi_env env, napi_value exports);
