@@ -212,6 +212,8 @@ int copy_recorded(struct recorded_blocks *recorded, uint32_t **numbers, size_t *
 /* page_server_replay.c */
 /* What is wrong with the pairs, or NULL. */
 const char *check_replay(const struct replay *replay, size_t numbers, uint32_t block_count);
+/* page_server_replay_order.c: of pairs that were checked. */
+void order_replay(struct replay *replay);
 bool has_replay(const struct replay *replay);
 /* Brings a few blocks. */
 void replay_some(struct page_server *server);

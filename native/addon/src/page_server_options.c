@@ -46,8 +46,11 @@ static bool read_replay(napi_env env, napi_value options, struct page_server *se
 	if (!read_uint32_array(env, options, "workingSet", &replay->pairs, &numbers))
 		return false;
 	wrong = check_replay(replay, numbers, server->memory.block_count);
+	if (wrong)
+		return invalid(env, wrong);
 	replay->pair_count = numbers / 2;
-	return !wrong || invalid(env, wrong);
+	order_replay(replay);
+	return true;
 }
 
 bool read_listen_options(napi_env env, napi_value options, struct page_server *server,
