@@ -11,7 +11,7 @@ import { QemuMachine } from './machine.js';
 import { qmpSocketPath } from './vmm-process.js';
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\n';
-const EVENTS = 1000;
+const EVENTS = 20;
 const NAME_LENGTH = 10_000;
 
 describe('QEMU machine', () => {

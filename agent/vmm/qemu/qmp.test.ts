@@ -6,7 +6,14 @@ import {
   type TemporaryDirectory,
   temporaryDirectory,
 } from '../../../test/support/temporary-directory.js';
-import { QMP_COMMANDS_MAX, QMP_LINE_BYTES_MAX, QmpClient, QmpError, type QmpEvent } from './qmp.js';
+import {
+  QMP_BYTES_PER_SECOND_MAX,
+  QMP_COMMANDS_MAX,
+  QMP_LINE_BYTES_MAX,
+  QmpClient,
+  QmpError,
+  type QmpEvent,
+} from './qmp.js';
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';
 
@@ -198,6 +205,25 @@ describe('QMP client', () => {
 
     expect(await failureOf(client.execute('anything'))).to.be.an('error');
     await client.closed;
+  });
+
+  it('lets a VMM wait that sends more than it has to', async () => {
+    const event = '{"event": "NOISE", "data": {}}\n';
+    const noise = event.repeat(Math.ceil((2 * QMP_BYTES_PER_SECOND_MAX) / event.length));
+    const client = await connect(
+      await serve((request, socket) => {
+        socket.write(noise);
+        agree(request, socket);
+      }),
+    );
+    const startedAt = performance.now();
+
+    await client.execute('anything');
+
+    // Two seconds' worth: what comes faster was not held back. A window is never shorter.
+    expect(performance.now() - startedAt).to.be.greaterThan(900);
+    expect(events.length * event.length).to.equal(noise.length);
+    client.close();
   });
 
   it('takes no more commands than a limit', async () => {

@@ -13,9 +13,15 @@ import { LineReader } from './line-reader.js';
 export const QMP_TIMEOUT_MS = 5000;
 /** Longest line that is taken: a console read in base64, with room to spare. */
 export const QMP_LINE_BYTES_MAX = 1024 * 1024;
+/**
+ * Bytes a second that are read; a VMM that sends more waits. It takes some ten times what the
+ * console of a busy guest does, and even of the shortest events a small part of a processor.
+ */
+export const QMP_BYTES_PER_SECOND_MAX = 1024 * 1024;
 /** Commands that may wait for their answers at once. */
 export const QMP_COMMANDS_MAX = 64;
 
+const READ_WINDOW_MS = 1000;
 /** The greeting is awaited like the answer to a command; commands count from 1. */
 const GREETING_ID = 0;
 
@@ -70,6 +76,8 @@ export class QmpClient {
   readonly #awaited = new Map<number, Awaited>();
   #lastId = GREETING_ID;
   #failure: Error | undefined;
+  #bytesInWindow = 0;
+  #readWindow: NodeJS.Timeout | undefined;
 
   /** Resolves when the connection has ended, from whichever side. */
   readonly closed: Promise<void>;
@@ -150,11 +158,24 @@ export class QmpClient {
   }
 
   #read(lines: LineReader, chunk: Buffer): void {
+    this.#throttle(chunk.length);
     try {
       lines.add(chunk);
     } catch (error) {
       this.#fail(new Error('what answers is not QMP', { cause: error }));
     }
+  }
+
+  #throttle(bytes: number): void {
+    this.#bytesInWindow += bytes;
+    this.#readWindow ??= setTimeout(() => this.#beginWindow(), READ_WINDOW_MS);
+    if (this.#bytesInWindow > QMP_BYTES_PER_SECOND_MAX) this.#socket.pause();
+  }
+
+  #beginWindow(): void {
+    this.#readWindow = undefined;
+    this.#bytesInWindow = 0;
+    this.#socket.resume();
   }
 
   /** @throws SyntaxError or TypeError for a line that is not QMP. */
@@ -180,6 +201,7 @@ export class QmpClient {
   #fail(error: Error): void {
     if (this.#failure) return;
     this.#failure = error;
+    clearTimeout(this.#readWindow);
     for (const { reject } of [...this.#awaited.values()]) reject(error);
     this.#socket.destroy();
   }
