@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { Code, type WrennError } from '../../lib/errors/index.js';
 import { command, createOptions, FakeHost, NOTHING_HELD } from '../../test/support/fake-host.js';
 import { readNote, writeNote } from '../../test/support/guest-note.js';
+import { makeLegacy } from '../../test/support/legacy-generation.js';
 import { LIVE_LAYERS_MAX } from './capture.js';
 
 const { signal } = new AbortController();
@@ -106,6 +107,26 @@ describe('snapshots and copies of sandboxes', () => {
     await fake.restart();
     await fake.manager.resume('copyaaaa', 3, false);
     expect(await readNote(fake, 'copyaaaa')).to.equal('origin');
+    for (const id of [ID, 'copyaaaa']) await fake.manager.destroy(id, 9);
+    expect(await fake.held()).to.deep.equal(NOTHING_HELD);
+  });
+
+  it('resumes a generation with one plain memory file, and makes a template of it', async () => {
+    const { generationId } = await fake.manager.pause(ID, 2);
+    const { folder } = fake.host.snapshots;
+    await makeLegacy(folder, fake.host.snapshots.manifest(generationId));
+    await fake.restart();
+    expect(fake.paused().map(({ sandboxId }) => sandboxId)).to.deep.equal([ID]);
+    await fake.manager.createSnapshot(SNAPSHOT);
+    await fake.manager.resume(ID, 3, false);
+    expect(await readNote(fake, ID)).to.equal('origin');
+    await writeNote(fake, ID, 'later');
+    await fake.manager.pause(ID, 4);
+    await fake.manager.resume(ID, 5, false);
+    expect(await readNote(fake, ID)).to.equal('later');
+    await fake.manager.create(small({ sandboxId: 'copyaaaa', snapshotId: 'snapshot1' }), signal);
+    expect(await readNote(fake, 'copyaaaa')).to.equal('origin');
+    await fake.manager.deleteSnapshot('snapshot1');
     for (const id of [ID, 'copyaaaa']) await fake.manager.destroy(id, 9);
     expect(await fake.held()).to.deep.equal(NOTHING_HELD);
   });

@@ -1,4 +1,5 @@
 /** The errors of the sandbox layer. */
+import { basename } from 'node:path';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import type { SandboxPhase } from '../ledger/entry.js';
 import type { MemoryFailure } from '../memory/provider.js';
@@ -123,7 +124,8 @@ export function memoryNotServed({ kind, message, artifact }: MemoryFailure): Wre
     );
   }
   return new WrennError(Code.DATA_LOSS, 'SNAPSHOT_DAMAGED', 'the snapshot is damaged', {
-    metadata: { artifact: artifact ?? 'memfile' },
+    // The folder of the file is the host's affair.
+    metadata: { artifact: basename(artifact ?? 'memfile') },
     cause,
   });
 }

@@ -1,11 +1,11 @@
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { hasReason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { Generations, MEMORY_BLOCKS } from '../../test/support/generations.js';
+import { makeLegacy } from '../../test/support/legacy-generation.js';
 import { snapshotFiles } from '../../test/support/snapshot-files.js';
-import { formatRecord } from './records.js';
 import type { Hold } from './store.js';
 
 describe('store of generations', () => {
@@ -290,7 +290,7 @@ describe('store of generations', () => {
         generations.memory.write(block, `old ${block}`);
       }
       legacy = await generations.commit();
-      await makeLegacy(legacy);
+      await makeLegacy(generations.folder, generations.store.manifest(legacy));
       await generations.reopen();
     });
 
@@ -328,15 +328,6 @@ describe('store of generations', () => {
       await store.collect();
       expect((await generations.present()).generations).to.deep.equal([]);
     });
-
-    async function makeLegacy(id: string): Promise<void> {
-      const folder = join(generations.folder, 'generations', id);
-      await rename(join(generations.folder, 'memory', `memfile.${id}`), join(folder, 'memfile'));
-      await rm(join(folder, 'memfile.header'));
-      const { sizeBytes } = generations.store.manifest(id).memory;
-      const manifest = { ...generations.store.manifest(id), memory: { sizeBytes, builds: [id] } };
-      await writeFile(join(folder, 'manifest.json'), formatRecord('wrenn-generation', manifest));
-    }
   });
 
   /** Two generations in a row, of which the second one is named. */
