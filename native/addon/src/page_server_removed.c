@@ -73,13 +73,29 @@ static int write_bits(const struct removed_blocks *removed, size_t first, size_t
 	return 0;
 }
 
+/* Sets bits; whether one was not set. A range may be all of the memory, and comes again at will. */
+static bool set_bits(uint8_t *bits, size_t first, size_t end)
+{
+	bool changed = false;
+
+	while (first < end) {
+		bool whole = first % 8 == 0 && end - first >= 8;
+		uint8_t mask = whole ? 0xff : (uint8_t)(1u << first % 8);
+
+		changed |= (bits[first / 8] & mask) != mask;
+		bits[first / 8] |= mask;
+		first += whole ? 8 : 1;
+	}
+	return changed;
+}
+
 int mark_removed(struct removed_blocks *removed, uint32_t first, uint32_t count)
 {
-	if (count == 0)
+	size_t end = (size_t)first + count;
+
+	if (!set_bits(removed->bits, first, end))
 		return 0;
-	for (uint32_t block = first; block - first < count; block++)
-		removed->bits[block / 8] |= (uint8_t)(1u << block % 8);
-	return write_bits(removed, first / 8, ((size_t)first + count - 1) / 8 + 1);
+	return write_bits(removed, first / 8, (end - 1) / 8 + 1);
 }
 
 bool is_removed(const struct removed_blocks *removed, uint32_t block)
