@@ -33,5 +33,8 @@ export async function loadDeviceState(
 async function send(statePath: string, socketPath: string, signal: AbortSignal): Promise<void> {
   // The folder belongs to the VMM: a symbolic link in it may lead to a socket of somebody else.
   if (!(await lstat(socketPath)).isSocket()) throw new Error('the state socket is none');
-  await pipeline(createReadStream(statePath), connect(socketPath), { signal });
+  const socket = connect(socketPath);
+  // A VMM that ends when it has taken the state resets a connection that nobody waits for any more.
+  socket.on('error', () => undefined);
+  await pipeline(createReadStream(statePath), socket, { signal });
 }
