@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
@@ -215,9 +215,12 @@ export class TestPlatform implements AsyncDisposable {
 
   /** Waits for the end of `wrenn up`. */
   async ended(): Promise<void> {
-    const child = this.#up;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await once(child, 'exit', { signal: AbortSignal.timeout(DOWN_TIMEOUT_MS) });
+    if (!this.#up || !this.#isUp()) return;
+    await once(this.#up, 'exit', { signal: AbortSignal.timeout(DOWN_TIMEOUT_MS) });
+  }
+
+  #isUp(): boolean {
+    return this.#up?.exitCode === null && this.#up.signalCode === null;
   }
 
   /** Runs `wrenn` with this platform's settings and returns what it printed. */
@@ -238,6 +241,8 @@ export class TestPlatform implements AsyncDisposable {
    * @throws AssertionError naming everything that is left on the machine after that.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    // An agent that was killed by a test that failed since may not be back yet.
+    if (this.#isUp()) await this.#agentListens().catch(() => undefined);
     this.#client?.close();
     const instanceIds = [await this.#instanceId()];
     const reset = await this.wrenn('reset', '--yes');
@@ -251,6 +256,22 @@ export class TestPlatform implements AsyncDisposable {
   /** A census counts the ports of all that this test process has started, of other platforms too. */
   #isOwnPort(line: string): boolean {
     return this.processes().some(({ pid }) => line.includes(` of ${pid} `));
+  }
+
+  /** Waits until an agent takes calls. */
+  async #agentListens(): Promise<void> {
+    const path = join(this.directory, 'run', 'agent.sock');
+    await eventually(
+      async () => {
+        const socket = connect(path);
+        try {
+          await once(socket, 'connect');
+        } finally {
+          socket.destroy();
+        }
+      },
+      { timeoutMs: DOWN_TIMEOUT_MS, pauseMs: COLLECT_PAUSE_MS },
+    );
   }
 
   async #instanceId(): Promise<string> {
