@@ -43,7 +43,8 @@ export function parseOptions(argv: readonly string[]): BenchCommand {
   const command = new Command('npm run bench --')
     .description(
       'Measures parts of the platform as ratios to the plainest way of doing the same, in turns ' +
-        'within one run. exec-round-trip starts a platform of its own; the others need root.',
+        'within one run. page-server, merge and diff need no platform; the others start one of ' +
+        'their own. All but exec-round-trip need root.',
     )
     .addArgument(
       new Argument('[names...]', 'benchmarks to run; all by default').choices(BENCH_NAMES),

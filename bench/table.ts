@@ -13,6 +13,11 @@ const STOLEN_SHARE_MAX = 0.01;
 /** How far from 1 the interval of a call against itself may reach. */
 const NULL_WIDTH_MAX = 0.1;
 
+const LEGEND = [
+  'Times in ms. "/ a" is the median of the ratios to line a within each round, with its 95 %',
+  'interval; "min / a" the ratio of the smallest times; "- a" the median difference.',
+];
+
 export function formatReport(report: BenchReport): string[] {
   const { script, machine, noise, groups, counts = [] } = report;
   return [
@@ -21,8 +26,7 @@ export function formatReport(report: BenchReport): string[] {
     ...groups.flatMap((group) => ['', ...formatGroup(group)]),
     ...(counts.length > 0 ? ['', ...formatCounts(counts)] : []),
     '',
-    'Times in ms. "/ a" is the median of the ratios to line a within each round, with its 95 %',
-    'interval; "min / a" the ratio of the smallest times; "- a" the median difference.',
+    ...(groups.length > 0 ? LEGEND : []),
     ...describeNoise(machine, noise, groups),
   ];
 }
@@ -124,7 +128,7 @@ function nullResult({ title, arms, baselines }: GroupReport): string[] {
 
 function judgeNull(low: number, high: number): string {
   if (low > 1 || high < 1) return 'lacks 1: measure again';
-  if (low < 1 - NULL_WIDTH_MAX || high > 1 + NULL_WIDTH_MAX) {
+  if (!isNarrow({ low, high })) {
     return 'is wide: smaller differences than that say nothing; take more rounds, or a quieter hour';
   }
   return 'holds 1 closely, as it should';
