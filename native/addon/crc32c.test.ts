@@ -1,4 +1,4 @@
-import { open, writeFile } from 'node:fs/promises';
+import { open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -25,6 +25,24 @@ describe('crc32c', () => {
     directory = await temporaryDirectory();
   });
   after(() => directory.remove());
+
+  it('leaves room for other operations on files, however many files are read', async () => {
+    const jobs = 8;
+    const threadsOfPool = 4;
+    await using file = await open(join(directory.path, 'long'), 'w+');
+    await file.truncate(256 * 1024 * 1024);
+    let finished = 0;
+    const sums = Array.from({ length: jobs }, async () => {
+      await addon().crc32cFile(file.fd);
+      finished++;
+    });
+
+    await stat(directory.path);
+
+    // Behind all of them in the queue of the pool it would have come after five.
+    expect(finished).to.be.below(jobs - threadsOfPool + 1);
+    await Promise.all(sums);
+  }).timeout(60_000);
 
   it('gives the published check values', () => {
     expect(addon().crc32c(Buffer.from('123456789'))).to.equal(0xe306_9283);

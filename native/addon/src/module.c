@@ -9,6 +9,7 @@ typedef bool (*register_part)(napi_env env, napi_value exports);
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */)
 {
 	const register_part parts[] = {
+		register_work,
 		register_crc32c,
 		register_file_writers,
 		register_memory_flat,

@@ -12,5 +12,7 @@ bool register_file_writers(napi_env env, napi_value exports);
 bool register_memory_flat(napi_env env, napi_value exports);
 bool register_page_server(napi_env env, napi_value exports);
 bool register_memory(napi_env env, napi_value exports);
+/* Exports nothing; must come before what works in threads. */
+bool register_work(napi_env env, napi_value exports);
 
 #endif

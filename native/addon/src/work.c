@@ -1,12 +1,29 @@
-/* Promises of what a thread of libuv's pool does. */
+/*
+ * Promises of what a thread of libuv's pool does. The pool has four threads, for
+ * every operation of Node on files as well, and a job may take seconds: so only
+ * some run at a time, and the others wait outside of the pool.
+ */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "module.h"
 #include "values.h"
 #include "work.h"
 
+#define RUNNING_MAX 3
+
+struct queue {
+	unsigned int running;
+	struct work *first;
+	struct work *last;
+	/* The environment has gone, and what runs has the queue alone. */
+	bool orphaned;
+};
+
 struct work {
+	struct work *next;
+	struct queue *queue;
 	const struct work_kind *kind;
 	void *data;
 	napi_async_work handle;
@@ -51,22 +68,89 @@ static void settle(napi_env env, struct work *work)
 	napi_reject_deferred(env, work->deferred, reason);
 }
 
+static void free_work(napi_env env, struct work *work)
+{
+	napi_delete_async_work(env, work->handle);
+	work->kind->release(work->data);
+	free(work);
+}
+
+static void start_waiting(napi_env env, struct queue *queue)
+{
+	while (queue->first && queue->running < RUNNING_MAX) {
+		struct work *work = queue->first;
+
+		queue->first = work->next;
+		if (napi_queue_async_work(env, work->handle) == napi_ok) {
+			queue->running++;
+			continue;
+		}
+		work->error = EAGAIN;
+		settle(env, work);
+		free_work(env, work);
+	}
+}
+
+static void append(struct queue *queue, struct work *work)
+{
+	work->queue = queue;
+	if (queue->first)
+		queue->last->next = work;
+	else
+		queue->first = work;
+	queue->last = work;
+}
+
 static void complete(napi_env env, napi_status status, void *argument)
 {
 	struct work *work = argument;
+	struct queue *queue = work->queue;
 
 	if (status == napi_cancelled)
 		work->error = ECANCELED;
 	settle(env, work);
-	napi_delete_async_work(env, work->handle);
-	work->kind->release(work->data);
-	free(work);
+	free_work(env, work);
+	queue->running--;
+	if (!queue->orphaned)
+		start_waiting(env, queue);
+	else if (queue->running == 0)
+		free(queue);
+}
+
+/* The environment goes: nothing else is started. */
+static void end_queue(napi_env env, void *data, void *hint)
+{
+	struct queue *queue = data;
+
+	(void)hint;
+	while (queue->first) {
+		struct work *work = queue->first;
+
+		queue->first = work->next;
+		free_work(env, work);
+	}
+	queue->orphaned = true;
+	if (queue->running == 0)
+		free(queue);
+}
+
+bool register_work(napi_env env, napi_value exports)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+
+	(void)exports;
+	if (queue && napi_set_instance_data(env, queue, end_queue, NULL) == napi_ok)
+		return true;
+	free(queue);
+	throw_error(env, ENOMEM, "queue of work");
+	return false;
 }
 
 napi_value start_work(napi_env env, const struct work_kind *kind, void *data)
 {
 	struct work *work = calloc(1, sizeof(*work));
 	napi_value name, promise;
+	void *queue = NULL;
 
 	if (!work) {
 		kind->release(data);
@@ -79,8 +163,11 @@ napi_value start_work(napi_env env, const struct work_kind *kind, void *data)
 	    napi_create_async_work(env, NULL, name, execute, complete, work, &work->handle) ==
 		    napi_ok &&
 	    napi_create_promise(env, &work->deferred, &promise) == napi_ok &&
-	    napi_queue_async_work(env, work->handle) == napi_ok)
+	    napi_get_instance_data(env, &queue) == napi_ok && queue) {
+		append(queue, work);
+		start_waiting(env, queue);
 		return promise;
+	}
 
 	if (work->handle)
 		napi_delete_async_work(env, work->handle);
