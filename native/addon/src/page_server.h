@@ -96,6 +96,8 @@ struct replay {
 	/* The next pair, and the blocks of it that are done. */
 	size_t pair;
 	uint32_t done;
+	/* One bit for each block of the memory: a fault has brought it. */
+	uint8_t *brought;
 	/* Of the next copy. */
 	uint32_t bulk_blocks;
 	uint8_t *buffer;
@@ -215,6 +217,8 @@ const char *check_replay(const struct replay *replay, size_t numbers, uint32_t b
 /* page_server_replay_order.c: of pairs that were checked. */
 void order_replay(struct replay *replay);
 bool has_replay(const struct replay *replay);
+/* A fault has brought these. */
+void leave_out_of_replay(struct replay *replay, uint32_t first, uint32_t blocks);
 /* Brings a few blocks. */
 void replay_some(struct page_server *server);
 /* Frees it; nothing is left. */

@@ -131,6 +131,7 @@ static void note_demand(struct page_server *server, const struct plan *plan)
 {
 	if (!plan->removed)
 		record_blocks(&server->recorded, plan->first, plan->count);
+	leave_out_of_replay(&server->replay, plan->first, plan->count);
 	count(&server->statistics.demand_faults, 1);
 }
 

@@ -35,6 +35,7 @@ const char *check_replay(const struct replay *replay, size_t numbers, uint32_t b
 void end_replay(struct replay *replay)
 {
 	free(replay->pairs);
+	free(replay->brought);
 	free(replay->buffer);
 	*replay = (struct replay){0};
 }
@@ -44,7 +45,22 @@ bool has_replay(const struct replay *replay)
 	return replay->pair_count > 0;
 }
 
-/* Goes to the next block that was not given back; false when there is none. */
+void leave_out_of_replay(struct replay *replay, uint32_t first, uint32_t blocks)
+{
+	if (!replay->brought)
+		return;
+	for (uint32_t block = first; block - first < blocks; block++)
+		replay->brought[block / 8] |= (uint8_t)(1u << block % 8);
+}
+
+/* What was given back must not come again, and what is there need not. */
+static bool is_left_out(const struct page_server *server, uint32_t block)
+{
+	return is_removed(&server->removed, block) ||
+	       (server->replay.brought[block / 8] >> block % 8 & 1);
+}
+
+/* Goes to the next block that is not left out; false when there is none. */
 static bool find_next(struct page_server *server)
 {
 	struct replay *replay = &server->replay;
@@ -52,8 +68,7 @@ static bool find_next(struct page_server *server)
 	for (; replay->pair < replay->pair_count; replay->pair++, replay->done = 0) {
 		const uint32_t *pair = replay->pairs + 2 * replay->pair;
 
-		while (replay->done < pair[1] &&
-		       is_removed(&server->removed, pair[0] + replay->done))
+		while (replay->done < pair[1] && is_left_out(server, pair[0] + replay->done))
 			replay->done++;
 		if (replay->done < pair[1])
 			return true;
@@ -74,7 +89,7 @@ static const struct region *region_of(const struct page_server *server, uint32_t
 	return NULL;
 }
 
-/* The blocks from the next one on that come from the same place, up to one that was given back. */
+/* The blocks from the next one on that come from the same place, up to one that is left out. */
 static bool plan_next(struct page_server *server, struct plan *plan)
 {
 	struct replay *replay = &server->replay;
@@ -88,7 +103,7 @@ static bool plan_next(struct page_server *server, struct plan *plan)
 		return false;
 	most = smaller(most, run->count - (first - run->block));
 	most = smaller(most, (uint32_t)((region->offset + region->size) / BLOCK_SIZE - first));
-	while (blocks < most && !is_removed(&server->removed, first + blocks))
+	while (blocks < most && !is_left_out(server, first + blocks))
 		blocks++;
 	*plan = (struct plan){
 		.region = region,
@@ -153,16 +168,25 @@ static void choose_bulk(struct page_server *server)
 	replay->faults = faults;
 }
 
+static bool has_room(struct page_server *server)
+{
+	struct replay *replay = &server->replay;
+
+	if (!replay->brought)
+		replay->brought = calloc(1, server->memory.block_count / 8 + (size_t)1);
+	if (!replay->buffer)
+		replay->buffer = aligned_alloc(BLOCK_SIZE, (size_t)BULK_BLOCKS_MAX * BLOCK_SIZE);
+	return replay->brought && replay->buffer;
+}
+
 void replay_some(struct page_server *server)
 {
 	struct replay *replay = &server->replay;
 
 	if (!has_replay(replay))
 		return;
-	if (!replay->buffer)
-		replay->buffer = aligned_alloc(BLOCK_SIZE, (size_t)BULK_BLOCKS_MAX * BLOCK_SIZE);
 	replay->waits = false;
 	choose_bulk(server);
-	if (!replay->buffer || !bring_next(server))
+	if (!has_room(server) || !bring_next(server))
 		end_replay(replay);
 }

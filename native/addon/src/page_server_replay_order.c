@@ -1,13 +1,13 @@
 /*
  * The order of a replay. The first blocks that a machine wants should come
  * first, but neighbours take fewer copies: so runs are put in order of address
- * among those that are brought within a few hundredths of a second.
+ * among those that are brought within about a hundredth of a second.
  */
 #include <stdlib.h>
 
 #include "page_server.h"
 
-#define ORDERED_BLOCKS 16384u
+#define ORDERED_BLOCKS 4096u
 
 struct pair {
 	uint32_t first;
