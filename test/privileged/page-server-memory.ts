@@ -83,7 +83,15 @@ export function randomContent(blocks: number): Buffer {
 
 type Run = [first: number, count: number, source: number, sourceFirst: number];
 
+/** At least one of them lies in a file. */
 function randomRuns(blocks: number, files: number): Run[] {
+  for (;;) {
+    const runs = anyRuns(blocks, files);
+    if (runs.some(([, , source]) => source !== SOURCE_ZERO)) return runs;
+  }
+}
+
+function anyRuns(blocks: number, files: number): Run[] {
   const runs: Run[] = [];
   for (let first = 0; first < blocks; ) {
     const count = Math.min(randomInt(1, RUN_BLOCKS_MAX), blocks - first);

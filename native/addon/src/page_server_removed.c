@@ -80,7 +80,7 @@ static bool set_bits(uint8_t *bits, size_t first, size_t end)
 
 	while (first < end) {
 		bool whole = first % 8 == 0 && end - first >= 8;
-		uint8_t mask = whole ? 0xff : (uint8_t)(1u << first % 8);
+		uint8_t mask = (uint8_t)(whole ? 0xffu : 1u << first % 8);
 
 		changed |= (bits[first / 8] & mask) != mask;
 		bits[first / 8] |= mask;
