@@ -91,6 +91,36 @@ describe('the leak census', () => {
     return { remove: () => ip('link', 'del', name) };
   };
 
+  /** Something of an agent's folder of snapshots. */
+  const kept = (...name: string[]) => ({
+    also: ['file'] as CensusKind[],
+    async plant() {
+      const folder = path('snapshots');
+      const parent = join(folder, ...name.slice(0, -1));
+      await mkdir(parent, { recursive: true });
+      const record = { kind: 'sandbox', name: 'sandbox1', generationId: 'generation1' };
+      await writeFile(join(parent, name.at(-1) ?? ''), JSON.stringify({ record }));
+      return { remove: () => rm(folder, { recursive: true }) };
+    },
+  });
+
+  /** A process that can serve page faults, and has a folder of the scope in its environment. */
+  const serveFaults = async (): Promise<Planted> => {
+    const program =
+      'import ctypes, time; assert ctypes.CDLL(None).syscall(323, 0) >= 0; print(1, flush=True); time.sleep(600)';
+    const child = spawn('python3', ['-c', program], {
+      env: { ...process.env, FOLDER: directory.path },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    return {
+      async remove() {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      },
+    };
+  };
+
   /** For each kind one or more things to plant, and the other kinds that see them too. */
   const plants: Record<CensusKind, { also?: CensusKind[]; plant: () => Promise<Planted> }[]> = {
     namespace: [
@@ -130,6 +160,11 @@ describe('the leak census', () => {
         },
       },
     ],
+    'fault descriptor': [{ plant: serveFaults }],
+    ref: [kept('refs', 'sandbox.sandbox1.json')],
+    generation: [kept('generations', 'generation1', 'manifest.json')],
+    'memory build': [kept('memory', 'memfile.build1')],
+    'disk layer': [kept('disks', 'layer1', 'disk.qcow2')],
     route: [
       {
         also: ['link'],

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, symlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,6 +23,7 @@ import {
   takeCensus,
 } from './census/census.js';
 import { eventually } from './eventually.js';
+import { SmallFilesystem } from './small-filesystem.js';
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.js';
 
 /** The set-up of an embedded Postgres on a busy machine takes a while. */
@@ -51,12 +52,15 @@ export type PlatformProcess = keyof typeof PROCESSES | 'up';
 export interface PlatformOptions {
   /** Settings over the usual ones. */
   settings?: Record<string, string>;
+  /** Size in MiB of a file system of its own for the state, all but the database. */
+  stateMb?: number;
 }
 
 export class TestPlatform implements AsyncDisposable {
   readonly directory: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly #folder: TemporaryDirectory;
+  #stateDisk: SmallFilesystem | undefined;
   #up: ChildProcess | undefined;
   #client: WrennClient | undefined;
   httpUrl = '';
@@ -70,7 +74,7 @@ export class TestPlatform implements AsyncDisposable {
   }
 
   /** Starts a platform and waits until it takes calls. */
-  static async start({ settings = {} }: PlatformOptions = {}): Promise<TestPlatform> {
+  static async start({ settings = {}, stateMb }: PlatformOptions = {}): Promise<TestPlatform> {
     const folder = await temporaryDirectory('wrenn-e2e-');
     // Every VMM has a user of its own, who must be able to enter.
     await chmod(folder.path, 0o711);
@@ -87,12 +91,28 @@ export class TestPlatform implements AsyncDisposable {
     };
     const platform = new TestPlatform(folder, environment);
     try {
+      if (stateMb !== undefined) await platform.#mountState(stateMb);
       await platform.up();
     } catch (error) {
+      await platform.#stateDisk?.[Symbol.asyncDispose]();
       await folder.remove();
       throw error;
     }
     return platform;
+  }
+
+  /** The file system of the state. @throws Error when it has none of its own. */
+  get stateDisk(): SmallFilesystem {
+    if (!this.#stateDisk) throw new Error('the state has no file system of its own');
+    return this.#stateDisk;
+  }
+
+  async #mountState(sizeMb: number): Promise<void> {
+    const state = join(this.directory, 'state');
+    const database = join(this.directory, 'database');
+    this.#stateDisk = await SmallFilesystem.mount(state, sizeMb);
+    await mkdir(database, { mode: 0o700 });
+    await symlink(database, join(state, 'postgres'));
   }
 
   /** Runs `wrenn up` and waits until it says that it is ready. */
@@ -248,6 +268,7 @@ export class TestPlatform implements AsyncDisposable {
     const reset = await this.wrenn('reset', '--yes');
     await this.ended();
     if (reset.exitCode !== 0) throw new Error(`wrenn reset: ${reset.stderr}`);
+    await this.#stateDisk?.[Symbol.asyncDispose]();
     await this.#folder.remove();
     const left = await takeCensus({ instanceIds, directories: [this.directory] });
     expectNoLeaks(NOTHING, { ...left, port: left.port.filter((line) => this.#isOwnPort(line)) });

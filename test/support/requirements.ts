@@ -25,6 +25,10 @@ const PROBES = {
     missing: 'needs network namespaces and /dev/net/tun',
     probe: () => existsSync('/dev/net/tun') && succeeds('unshare', ['--net', 'true']),
   },
+  loop: {
+    missing: 'needs loop devices and mkfs.ext4',
+    probe: () => existsSync('/dev/loop-control') && succeeds('mkfs.ext4', ['-V']),
+  },
   curl: { missing: 'needs curl', probe: () => succeeds('curl', ['--version']) },
   go: {
     missing: 'needs the Go toolchain, 1.21 or later',
