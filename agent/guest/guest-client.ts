@@ -100,8 +100,8 @@ export class GuestClient {
   readonly #token: string;
   readonly #log: Log;
   readonly #limits: GuestLimits;
+  readonly #closing = new AbortController();
   #connection: GuestConnection | undefined;
-  #closed = false;
 
   /** Does not connect yet. */
   constructor({ target, token, log, limits }: GuestClientOptions) {
@@ -121,7 +121,7 @@ export class GuestClient {
       // Every guest that boots fails some tries: a stack for each would bury the log.
       this.#log.debug('guest daemon does not answer yet', { reason: messageOf(error) }),
     );
-    if (this.#closed) {
+    if (this.#closing.signal.aborted) {
       connection.close();
       throw closedError();
     }
@@ -213,7 +213,8 @@ export class GuestClient {
 
   /** Ends the connection and all calls on it. Idempotent. */
   close(): void {
-    this.#closed = true;
+    // A connection that is closed waits for its calls, and a guest that is gone ends none.
+    this.#closing.abort();
     this.#connection?.close();
     this.#connection = undefined;
   }
@@ -222,11 +223,12 @@ export class GuestClient {
     signal: AbortSignal,
     call: (connection: GuestConnection) => Promise<T>,
   ): Promise<T> {
-    if (this.#closed) throw closedError();
+    if (this.#closing.signal.aborted) throw closedError();
     this.#connection ??= createConnection(this.#target);
     try {
       return await call(this.#connection);
     } catch (error) {
+      if (this.#closing.signal.aborted && !signal.aborted) throw closedError(error);
       throw fromGuest(error, signal);
     }
   }
@@ -236,7 +238,8 @@ export class GuestClient {
   }
 
   #options(timeoutMs: number, signal: AbortSignal, token = this.#token): ClientCallOptions {
-    return { timeoutMs, signal, metadata: token === '' ? {} : { [ENVD_TOKEN_KEY]: token } };
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    return { timeoutMs, signal: either, metadata: token === '' ? {} : { [ENVD_TOKEN_KEY]: token } };
   }
 }
 
@@ -245,8 +248,8 @@ function throwIfUnimplemented(error: unknown): never {
   throw restoreFailed("the snapshot's guest daemon is too old to be restored", 'post_restore');
 }
 
-function closedError(): WrennError {
-  return guestUnreachable('the sandbox is being stopped');
+function closedError(cause?: unknown): WrennError {
+  return guestUnreachable('the sandbox is being stopped', cause);
 }
 
 function commandTimeout(timeoutSec: number): WrennError {

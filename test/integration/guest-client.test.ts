@@ -210,6 +210,15 @@ describe('GuestClient', () => {
     expect(error).to.include({ reason: 'GUEST_UNREACHABLE' });
   });
 
+  it('ends the calls under way when it is closed, though the guest answers none', async () => {
+    const client = new GuestClient({ target: envd.target, token: TOKEN, log: silentLog });
+    const call = failureOf(client.exec(guestCommand('sleep', ['600']), never));
+    await client.exec(guestCommand('true'), never);
+    client.close();
+
+    expect(await call).to.include({ reason: 'GUEST_UNREACHABLE' });
+  });
+
   async function withWrongToken(): Promise<void> {
     const client = new GuestClient({
       target: envd.target,
