@@ -12,8 +12,6 @@ import type { Sandbox } from './sandbox.js';
 
 export interface BootOptions {
   env: Record<string, string> | undefined;
-  /** Whether the guest is told who it is. */
-  identify: boolean;
 }
 
 /** @param layers sealed layers of the disk over the image, lowest first. */
@@ -21,7 +19,7 @@ export async function bootFrom(
   host: Host,
   sandbox: Sandbox,
   layers: readonly string[],
-  { env = {}, identify }: BootOptions,
+  { env = {} }: BootOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await createRootfs(host, sandbox, layers);
@@ -31,7 +29,6 @@ export async function bootFrom(
   const guest = openGuest(host, sandbox, machine);
   await whileAlive(sandbox, machine, signal, async (alive) => {
     await waitUntilReady(host, sandbox, guest, machine, alive);
-    if (!identify) return;
     const identity = { sandboxId: sandbox.id, templateId: sandbox.entry.template, env };
     await guest.postInit(identity, alive);
   });

@@ -189,7 +189,7 @@ async function sealAndCommit(
       vcpus: entry.vcpus,
       memoryMb: entry.memoryMb,
       machine: await host.driver.kind(),
-      guest: { envdVersion: entry.envdVersion ?? '', token: sandbox.tokenInForce },
+      guest: { envdVersion: entry.envdVersion ?? '', token: entry.guestToken },
       disk: {
         imagePath: entry.images.rootfsPath,
         toolsPath: entry.images.toolsPath,

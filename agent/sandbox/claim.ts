@@ -31,7 +31,7 @@ export async function claimMachine(
   const steps = await whileAlive(sandbox, machine, signal, async (alive) => {
     await times.measure('run', () => machine.run());
     const guest = openGuest(host, sandbox, machine);
-    const before = { token: '', clone: true };
+    const before = { token: ready.entry.guestToken, clone: true };
     return times.measure('guest', () => tellGuest(sandbox, guest, before, options, alive));
   });
   host.log.info('ready machine claimed', { sandbox_id: sandbox.id, ...times.fields() });

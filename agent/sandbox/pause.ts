@@ -11,6 +11,7 @@ import type { Sandbox } from './sandbox.js';
 import { type PausedSandbox, pausedNow, toRef } from './sandbox-ref.js';
 import { shortenRef } from './shorten.js';
 import { StepTimes } from './step-times.js';
+import { keepWorkingSet } from './working-set.js';
 
 /**
  * @param reason why, when nobody asked for it.
@@ -39,13 +40,16 @@ export async function pauseSandbox(
     if (!paused) await runOn(host, sandbox);
   }
   if (!paused) throw new Error('a capture that succeeds commits');
+  const workingSet = sandbox.memory?.workingSet();
   await times.measure('free', () => finishPause(host, sandbox));
   host.log.info('sandbox paused', {
     sandbox_id: sandbox.id,
     generation_id: paused.generationId,
     ...times.fields(),
   });
-  return shortenRef(host, paused);
+  const short = await shortenRef(host, paused);
+  await keepWorkingSet(host, workingSet, short.generationId);
+  return short;
 }
 
 /**

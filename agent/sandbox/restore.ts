@@ -20,6 +20,7 @@ import {
 } from './machine.js';
 import type { Sandbox } from './sandbox.js';
 import { StepTimes } from './step-times.js';
+import { learnWorkingSet } from './working-set.js';
 
 /** Random bytes that a restored kernel gets. */
 const ENTROPY_BYTES = 64;
@@ -71,10 +72,14 @@ export async function restoreFrom(
   const steps = await whileAlive(sandbox, machine, signal, async (alive) => {
     const guest = openGuest(host, sandbox, machine);
     await times.measure('ready', () => waitUntilReady(host, sandbox, guest, machine, alive));
-    if (!options.identify) return [];
+    if (!options.identify) {
+      sandbox.entry.guestToken = manifest.guest.token;
+      return [];
+    }
     const from = { token: manifest.guest.token, clone: origin.clone };
     return times.measure('guest', () => tellGuest(sandbox, guest, from, options, alive));
   });
+  learnWorkingSet(host, sandbox, origin.generationId);
   host.log.info('machine restored', {
     sandbox_id: sandbox.id,
     generation_id: origin.generationId,
@@ -125,6 +130,7 @@ async function serveMemory(host: Host, sandbox: Sandbox, generationId: string): 
   const { entry } = sandbox;
   const request = {
     memory: await host.snapshots.memoryFiles(generationId),
+    workingSet: await host.snapshots.workingSet(generationId),
     runDirectory: entry.runDirectory,
     uid: slotOf(sandbox).uid,
   };

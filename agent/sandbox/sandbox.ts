@@ -58,11 +58,6 @@ export class Sandbox {
     return this.entry.sandboxId;
   }
 
-  /** The token that the guest asks for; empty for one that was never told who it is. */
-  get tokenInForce(): string {
-    return this.entry.internal ? '' : this.entry.guestToken;
-  }
-
   get lastActiveAtMs(): number {
     return this.#lastActiveAtMs;
   }

@@ -9,6 +9,7 @@ import { findPaused } from './pausing.js';
 import type { SandboxRegistry } from './registry.js';
 import type { Sandbox } from './sandbox.js';
 import { StepTimes } from './step-times.js';
+import { keepWorkingSet } from './working-set.js';
 
 export interface SnapshotOptions {
   sandboxId: string;
@@ -112,7 +113,8 @@ async function freezeRunning(
   sandbox.hold(host.snapshots, 'parent', generationId);
   delete sandbox.entry.draftGenerationId;
   await host.ledger.put(sandbox.entry);
-  await shortenSnapshot(host, sandbox, generationId);
+  const shortId = await shortenSnapshot(host, sandbox, generationId);
+  await keepWorkingSet(host, sandbox.memory?.workingSet(), shortId);
   host.log.info('sandbox frozen', {
     sandbox_id: sandbox.id,
     generation_id: generationId,
@@ -121,10 +123,14 @@ async function freezeRunning(
 }
 
 /** Merges the chain that the snapshot stands on when it is long, so that the next one does not. */
-async function shortenSnapshot(host: Host, sandbox: Sandbox, generationId: string): Promise<void> {
+async function shortenSnapshot(
+  host: Host,
+  sandbox: Sandbox,
+  generationId: string,
+): Promise<string> {
   try {
     const shortId = await host.snapshots.consolidate(generationId, mergeDiskOf(host));
-    if (shortId === generationId) return;
+    if (shortId === generationId) return generationId;
     try {
       for (const ref of host.snapshots.refs()) {
         if (ref.generationId !== generationId) continue;
@@ -135,8 +141,10 @@ async function shortenSnapshot(host: Host, sandbox: Sandbox, generationId: strin
       await host.snapshots.abandon(shortId);
     }
     await host.ledger.put(sandbox.entry);
+    return shortId;
   } catch (error) {
     host.log.warn('chain not merged yet', { sandbox_id: sandbox.id, error });
+    return generationId;
   }
 }
 

@@ -31,7 +31,7 @@ export interface StartRequest {
   origin: Origin;
   /** Environment variables of every program; undefined leaves those that the guest has. */
   env: Record<string, string> | undefined;
-  /** Whether the guest is told who it is; a template's machine must not know. */
+  /** Whether a restored guest is told who it is; one that stands ready is told later. */
   identify: boolean;
 }
 

@@ -1,11 +1,13 @@
 /**
- * Warm templates: a machine of a template, booted once and frozen before it
- * was told who it is. A create restores it, which takes a part of the time of
+ * Warm templates: a machine of a template, booted once, used a little, so that
+ * what every command needs is in its memory, and frozen. A create restores it
+ * under a new name and token, which takes a part of the time of
  * a boot. What it is frozen from is in its key, so that anything else, such as
  * another memory size or newer images, makes another one.
  */
 import { createHash } from 'node:crypto';
 import { hasReason, type Reason } from '../../lib/errors/index.js';
+import type { GuestCommand } from '../guest/guest-client.js';
 import { captureGeneration } from './capture.js';
 import { freeSandbox } from './free.js';
 import type { MachineShape, SandboxRegistry } from './registry.js';
@@ -14,6 +16,12 @@ import { StepTimes } from './step-times.js';
 
 /** Hexadecimal digits of a key: 128 bits. */
 const KEY_LENGTH = 32;
+/** After so many the next one takes no less time. */
+const WARM_UP_COMMANDS = 3;
+const WARM_UP_COMMAND: GuestCommand = {
+  ...{ cmd: 'true', args: [], env: {}, cwd: '', user: '' },
+  ...{ timeoutSec: 30, stdin: Buffer.alloc(0) },
+};
 /** Errors of a restore that lie with what is restored, and not with the host or the caller. */
 const RESTORE_FAULTS: readonly Reason[] = [
   'SNAPSHOT_DAMAGED',
@@ -80,9 +88,10 @@ export class WarmTemplates {
     const machine = this.#registry.addInternal(shape);
     return this.#registry.locked(machine.id, async () => {
       const origin = { kind: 'boot', layers: [] } as const;
-      const request = { origin, env: undefined, identify: false };
+      const request = { origin, env: undefined, identify: true };
       await this.#registry.start(machine, request, new AbortController().signal);
       try {
+        await warmUp(machine);
         return await this.#freeze(key, machine);
       } finally {
         await this.#free(machine);
@@ -149,6 +158,13 @@ export class WarmTemplates {
     // The names of images carry their content hashes.
     const content = JSON.stringify([template, images, vcpus, memoryMb, Object.entries(machine)]);
     return createHash('sha256').update(content).digest('hex').slice(0, KEY_LENGTH);
+  }
+}
+
+/** Lets the guest do what the first command of every sandbox needs, and nothing that leaves a trace. */
+async function warmUp({ guest }: Sandbox): Promise<void> {
+  for (let command = 0; command < WARM_UP_COMMANDS; command += 1) {
+    await guest?.exec(WARM_UP_COMMAND, new AbortController().signal);
   }
 }
 

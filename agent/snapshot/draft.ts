@@ -32,7 +32,9 @@ export class Draft implements GenerationDraft {
   readonly #ownBuilds: string[] = [];
   #parentHold: Hold | undefined;
   #lineage: Lineage[] = [];
-  #header: { content: MemoryHeader; crc32c: number } | undefined;
+  /** Those of them that are not durable yet. */
+  readonly #unsealedBuilds: { path: string; isEmpty: boolean }[] = [];
+  #memory: MemoryHeader | undefined;
 
   constructor(id: string, parts: StoreParts, needs: DraftNeeds) {
     this.id = id;
@@ -54,7 +56,7 @@ export class Draft implements GenerationDraft {
     const parent = await this.#readParent(request.parentGenerationId);
     return orDiskFull(async () => {
       const written = await this.#scan(request, parent);
-      await this.#writeHeader(written.header);
+      this.#memory = written.header;
       const { scannedBlocks, writtenBlocks } = written;
       return { scannedBlocks, writtenBlocks, depth: depth(written.header) };
     });
@@ -63,11 +65,14 @@ export class Draft implements GenerationDraft {
   async seal({ diskBytes, ...fields }: SealFields): Promise<GenerationManifest> {
     await this.#parts.faults?.reach('snapshot.seal');
     return orDiskFull(async () => {
+      if (!this.#memory) throw new Error('the memory of a generation must be written first');
+      const headerCrc32c = await this.#sealMemory(this.#memory);
       await this.#parts.files.protect(this.statePath);
       await this.#parts.files.syncFile(this.statePath);
       const memoryBytes = await this.#memoryBytes();
       const entry = { id: this.id, createdAtMs: fields.createdAtMs, memoryBytes, diskBytes };
-      return this.#writeManifest(fields, [...this.#lineage, entry]);
+      const memory = manifestMemory(this.#memory, headerCrc32c);
+      return this.#writeManifest({ ...fields, memory }, [...this.#lineage, entry]);
     });
   }
 
@@ -77,15 +82,16 @@ export class Draft implements GenerationDraft {
     this.#parentHold = table.hold(source.id);
     for (const layer of layers) this.#needs.layers.add(layer);
     await orDiskFull(async () => {
-      const header = await reader.header(source.id);
-      await this.#writeHeader(isFull(header) ? await this.#merge(header) : header);
+      const present = await reader.header(source.id);
+      const header = isFull(present) ? await this.#merge(present) : present;
+      const memory = manifestMemory(header, await this.#sealMemory(header));
       await files.link(layout.state(source.id), this.statePath);
       const lineage = source.lineage.slice(0, -1);
       const last = source.lineage.at(-1);
       const memoryBytes = await this.#memoryBytes();
       if (last) lineage.push({ ...last, id: this.id, memoryBytes });
       const disk = { ...source.disk, layers: [...layers] };
-      await this.#writeManifest({ ...source, disk }, lineage);
+      await this.#writeManifest({ ...source, memory, disk }, lineage);
     });
   }
 
@@ -137,7 +143,7 @@ export class Draft implements GenerationDraft {
         ...(removed && { removed }),
       },
     );
-    await this.#keepOrDrop(path, result.writtenBlocks);
+    this.#unsealedBuilds.push({ path, isEmpty: result.writtenBlocks === 0 });
     const header = applyDiff(parent, { sizeBytes, ...result }, this.id);
     return { header, scannedBlocks: result.scannedBlocks, writtenBlocks: result.writtenBlocks };
   }
@@ -152,38 +158,39 @@ export class Draft implements GenerationDraft {
     const path = layout.build(build);
     const { sizeBytes, runs } = header;
     await files.mergeMemory({ path, sizeBytes }, { files: open.files, runs });
-    await this.#keepOrDrop(path, header.builds.length);
+    this.#unsealedBuilds.push({ path, isEmpty: header.builds.length === 0 });
     return mergedHeader(header, build);
   }
 
-  /** A file without content is in no header. */
-  async #keepOrDrop(path: string, content: number): Promise<void> {
-    const { files } = this.#parts;
-    if (content === 0) return files.remove(path);
-    await files.protect(path);
-    await files.syncFile(path);
-  }
-
-  async #writeHeader(header: MemoryHeader): Promise<void> {
+  /**
+   * Makes memory and header durable, which no machine needs to stand still for.
+   * @returns the header's checksum.
+   */
+  async #sealMemory(header: MemoryHeader): Promise<number> {
     const { layout, files } = this.#parts;
+    for (const { path, isEmpty } of this.#unsealedBuilds.splice(0)) {
+      await (isEmpty ? files.remove(path) : this.#sealBuild(path));
+    }
     const path = layout.header(this.id);
     const bytes = serializeHeader(header);
     await files.writeFile(path, bytes, HEADER_MODE);
     await files.syncFile(path);
-    this.#header = { content: header, crc32c: checksumOf(bytes) };
+    return checksumOf(bytes);
+  }
+
+  async #sealBuild(path: string): Promise<void> {
+    await this.#parts.files.protect(path);
+    await this.#parts.files.syncFile(path);
   }
 
   async #writeManifest(
-    fields: Omit<SealFields, 'diskBytes'>,
+    fields: Omit<GenerationManifest, 'id' | 'vmstate' | 'lineage'>,
     lineage: Lineage[],
   ): Promise<GenerationManifest> {
     const { layout, files, reader, table } = this.#parts;
-    if (!this.#header) throw new Error('the memory of a generation must be written first');
-    const { content, crc32c } = this.#header;
     const manifest: GenerationManifest = {
       ...fields,
       id: this.id,
-      memory: { sizeBytes: content.sizeBytes, builds: content.builds, headerCrc32c: crc32c },
       vmstate: await reader.state(this.id),
       lineage: lineage.slice(-LINEAGE_MAX),
     };
@@ -200,6 +207,13 @@ export class Draft implements GenerationDraft {
   #memoryBytes(): Promise<number> {
     return this.#parts.reader.allocatedBytes(this.id, this.#ownBuilds);
   }
+}
+
+function manifestMemory(
+  { sizeBytes, builds }: MemoryHeader,
+  headerCrc32c: number,
+): GenerationManifest['memory'] {
+  return { sizeBytes, builds, headerCrc32c };
 }
 
 /** Whether no other file of memory fits into the header. */

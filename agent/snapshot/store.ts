@@ -46,7 +46,7 @@ export interface GenerationDraft {
   /** Where the VMM's device state is to be written, as a new file. */
   readonly statePath: string;
   /**
-   * Writes what differs from the parent, and a header.
+   * Writes what differs from the parent; `seal` makes it durable.
    * @throws WrennError HOST_DISK_FULL, or SNAPSHOT_DAMAGED when the parent cannot be read.
    */
   writeMemory(request: WriteMemoryRequest): Promise<WrittenMemory>;

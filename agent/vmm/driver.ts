@@ -116,7 +116,10 @@ export interface Machine {
   stop(): Promise<void>;
   /** Lets them run. Idempotent. */
   run(): Promise<void>;
-  /** Writes the state of all devices, without memory, to a new file; durable when it resolves. The machine must be stopped. */
+  /**
+   * Writes the state of all devices, without memory, to a new file, which the caller makes durable.
+   * What the guest has written to its disk is durable when it resolves. The machine must be stopped.
+   */
   saveState(path: string): Promise<void>;
   /** Where the memory is while the machine is stopped. */
   locateMemory(): Promise<MachineMemory>;

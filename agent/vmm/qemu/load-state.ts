@@ -9,6 +9,8 @@ import { runState } from './run-state.js';
 
 /** Run state of a VMM that waits for device state, or takes it. */
 const WAITING = 'inmigrate';
+/** Errors of a connection whose other end has been closed. */
+const CLOSED_BY_VMM = ['ERR_STREAM_PREMATURE_CLOSE', 'EPIPE', 'ECONNRESET'];
 
 /**
  * Resolves when the VMM has taken the state; its virtual processors stand still then.
@@ -30,11 +32,19 @@ export async function loadDeviceState(
   await rm(socketPath, { force: true });
 }
 
+/**
+ * Sends the state. A VMM closes its end as soon as it has read all of it, or when it cannot use it;
+ * which of the two it was its run state tells.
+ */
 async function send(statePath: string, socketPath: string, signal: AbortSignal): Promise<void> {
   // The folder belongs to the VMM: a symbolic link in it may lead to a socket of somebody else.
   if (!(await lstat(socketPath)).isSocket()) throw new Error('the state socket is none');
   const socket = connect(socketPath);
-  // A VMM that ends when it has taken the state resets a connection that nobody waits for any more.
   socket.on('error', () => undefined);
-  await pipeline(createReadStream(statePath), socket, { signal });
+  try {
+    await pipeline(createReadStream(statePath), socket, { signal });
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (signal.aborted || !CLOSED_BY_VMM.includes(code)) throw error;
+  }
 }

@@ -7,8 +7,6 @@
 import { once } from 'node:events';
 import { lchown, lstat, open, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
-import { syncDirectory } from '../../../lib/files/atomic-write.js';
 import { leaveMemoryOut, outcomeOf, poll, STATE_BYTES_MAX, STATE_TIMEOUT_MS } from './migration.js';
 import type { QmpExecute } from './qmp.js';
 import { stateSocketPath } from './vmm-process.js';
@@ -46,15 +44,13 @@ export async function receiveDeviceState(
 }
 
 /**
- * Writes a new file, which is durable when this resolves.
+ * Writes a new file. The machine stands still meanwhile, so making it durable is left to who asked.
  * @throws Error with code EEXIST or ENOSPC, as the file system gives it; what was written is gone then.
  */
 export async function writeStateFile(path: string, state: Buffer): Promise<void> {
   const file = await open(path, 'wx', FILE_MODE);
   try {
     await file.writeFile(state);
-    await file.sync();
-    await syncDirectory(dirname(path));
   } catch (error) {
     await rm(path, { force: true });
     throw error;
