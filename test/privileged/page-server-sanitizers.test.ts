@@ -48,7 +48,7 @@ describe('the page server under sanitizers', function () {
     if (libraryPath('libasan.so') === undefined) skipBecause(this, "needs the compiler's libasan");
     const folder = 'address,undefined';
     makeAddon('programs', folder);
-    const program = join(BUILD_FOLDER, folder, 'json_fuzz');
+    const program = join(BUILD_FOLDER, folder, 'json-fuzz');
     const seed = String(randomInt(1, 2 ** 32));
 
     const output = execFileSync(program, [seed, String(FUZZ_ROUNDS)], { encoding: 'utf8' });
