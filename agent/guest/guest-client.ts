@@ -117,6 +117,8 @@ export class GuestClient {
    * @throws WrennError GUEST_UNREACHABLE when it does not in time; the signal's reason when that aborts.
    */
   async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<{ version: string }> {
+    this.#connection?.close();
+    this.#connection = undefined;
     const { connection, version } = await untilReady(this.#target, timeoutMs, signal, (error) =>
       // Every guest that boots fails some tries: a stack for each would bury the log.
       this.#log.debug('guest daemon does not answer yet', { reason: messageOf(error) }),
@@ -125,7 +127,6 @@ export class GuestClient {
       connection.close();
       throw closedError();
     }
-    this.#connection?.close();
     this.#connection = connection;
     return { version };
   }

@@ -5,6 +5,7 @@ import { GuestServiceService } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { ProcessServiceService } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { ENVD_MESSAGE_BYTES_MAX } from '../../lib/guest/contract.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
+import { destroySockets } from './guest-sockets.js';
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   // A guest is reached directly whatever the agent's environment says about proxies.
@@ -27,7 +28,7 @@ export interface GuestConnection {
   guest: RpcClient<typeof GuestServiceService>;
   processes: RpcClient<typeof ProcessServiceService>;
   files: RpcClient<typeof FilesystemServiceService>;
-  /** Ends the connection and every call on it. */
+  /** Ends every connection to this guest and every call on them. */
   close(): void;
 }
 
@@ -40,6 +41,9 @@ export function createConnection(target: string): GuestConnection {
     guest: createClient(GuestServiceService, target, insecure, options),
     processes: createClient(ProcessServiceService, target, insecure, options),
     files: createClient(FilesystemServiceService, target, insecure, options),
-    close: () => channel.close(),
+    close: () => {
+      channel.close();
+      destroySockets(target);
+    },
   };
 }

@@ -5,7 +5,7 @@
  *     <run directory>/memory.sock       where the VMM takes its memory
  *     <run directory>/memory.removed    which blocks it has given back
  */
-import { rm } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addon, type MappedMemory } from '../../native/addon/binding.js';
 import { withOpenFiles } from './memory-files.js';
@@ -22,6 +22,8 @@ import { MemoryUnavailable } from './unavailable.js';
 const RUN_BLOCKS_MAX = 16;
 /** From `serve` until the VMM, which is started after it, has taken its memory. */
 const HANDSHAKE_TIMEOUT_MS = 60_000;
+/** Type of a file system that is memory, as statfs(2) has it. */
+const TMPFS_TYPE = 0x01021994;
 
 export function createMemoryProvider(): MemoryProvider {
   return {
@@ -47,6 +49,8 @@ export function createMemoryProvider(): MemoryProvider {
 async function flatFile({ memory }: ServeRequest): Promise<string | undefined> {
   const [path] = memory.paths;
   if (path === undefined || memory.paths.length > 1) return undefined;
+  // There a mapping fills the holes that it reads, and ends the VMM when there is no room for them.
+  if ((await statfs(path)).type === TMPFS_TYPE) return undefined;
   return (await withOpenFiles(memory, (mapped) => addon().isFlatMemory(mapped))) ? path : undefined;
 }
 

@@ -18,6 +18,7 @@ import { ImageMarks } from './image-marks.js';
 import { checkSandboxId } from './names.js';
 import type { RestoreStep } from './restore.js';
 import { Sandbox } from './sandbox.js';
+import { type PausedSandbox, toPausedSandbox, toRef } from './sandbox-ref.js';
 import { type StartRequest, startSandbox } from './start.js';
 
 /** What a new sandbox is, before it has anything. */
@@ -172,6 +173,30 @@ export class SandboxRegistry {
     await this.finish(sandbox);
   }
 
+  /**
+   * Ends a sandbox whose memory turns out to be damaged. One that was paused is what it was then,
+   * so that it can be booted from its disk.
+   */
+  async #endDamaged(sandbox: Sandbox): Promise<void> {
+    await this.locked(sandbox.id, async () => {
+      const { entry } = sandbox;
+      if (entry.phase !== 'running') return;
+      const ref = this.host.snapshots.ref('sandbox', sandbox.id);
+      if (!ref) return this.endHeld(sandbox, 'SNAPSHOT_DAMAGED');
+      const paused: PausedSandbox = {
+        ...toPausedSandbox(ref),
+        generation: entry.generation,
+        pausedAtMs: Date.now(),
+        pauseReason: 'SNAPSHOT_DAMAGED',
+      };
+      entry.phase = 'stopping';
+      await this.host.snapshots.setRef(toRef(paused, 'paused'));
+      await this.finish(sandbox);
+    }).catch((error: unknown) => {
+      this.host.log.error('damaged sandbox not ended', { sandbox_id: sandbox.id, error });
+    });
+  }
+
   /** Frees a sandbox and forgets it. The caller holds its lock. */
   async stop(sandbox: Sandbox): Promise<void> {
     if (this.#sandboxes.get(sandbox.id) !== sandbox) return;
@@ -249,7 +274,8 @@ export class SandboxRegistry {
       if (!failure || closed()) return;
       const { message, artifact } = failure;
       this.host.log.error('memory not served', { sandbox_id: sandbox.id, message, artifact });
-      await this.end(sandbox, failure.kind === 'damaged' ? 'SNAPSHOT_DAMAGED' : 'VMM_FAILED');
+      if (failure.kind === 'damaged') await this.#endDamaged(sandbox);
+      else await this.end(sandbox, 'VMM_FAILED');
     });
     if (machine) {
       machine.onDiskFull = () => {

@@ -20,13 +20,14 @@ const ZEROED_PAGES = 1024;
 
 /** A process that keeps a word in its own memory, and counts. */
 const KEEPER = `
-import time
+import os, time
 word, count = open('/proc/sys/kernel/random/uuid').read(), 0
 open('/run/keeper.word', 'w').write(word)
 open('/run/keeper.ready', 'w').close()
 while True:
     count += 1
-    with open('/run/keeper.now', 'w') as now: now.write(word)
+    with open('/run/keeper.next', 'w') as next: next.write(word)
+    os.rename('/run/keeper.next', '/run/keeper.now')
     time.sleep(0.2)
 `;
 

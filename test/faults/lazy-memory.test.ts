@@ -232,7 +232,7 @@ describe('memory that is brought in as it is touched', function () {
       await sandboxes.delete(sandboxId);
     });
 
-    it('is never read by a guest that touches it only later, which ends with that reason', async () => {
+    it('is never read by a guest that touches it only later, which is paused again with that reason', async () => {
       const { sandboxId, build, path } = await pausedWithMarker();
       const page = Buffer.from(`page ${DAMAGED_PAGE} `);
       const isMarked = (block: Buffer) => block.subarray(0, page.length).equals(page);
@@ -252,11 +252,13 @@ describe('memory that is brought in as it is touched', function () {
       await eventually(
         async () =>
           expect(await stateOf(sandboxId)).to.deep.equal({
-            state: SandboxState.SANDBOX_STATE_FAILED,
+            state: SandboxState.SANDBOX_STATE_PAUSED,
             stateReason: ErrorReason.ERROR_REASON_SNAPSHOT_DAMAGED,
           }),
         { timeoutMs: RESTART_TIMEOUT_MS },
       );
+      await sandboxes.resume(sandboxId, { cold: true });
+      expect(await sh(sandboxId, 'cat /root/file; ls /dev/shm')).to.equal('content\n');
       await sandboxes.delete(sandboxId);
     });
 
