@@ -104,8 +104,10 @@ async function writeMachine(
   await times.measure('state', () => machine.saveState(draft.statePath));
   await times.measure('memory', () => writeMemory(sandbox, machine, draft));
   if (goesOn) {
-    await times.measure('disk', () => switchLayer(host, sandbox, machine));
+    await times.measure('disk', () => switchLayer(sandbox, machine));
     await times.measure('run', () => machine.run());
+    // Until then the ledger names both layers, and recovery asks the machine which one it writes.
+    await host.ledger.put(sandbox.entry);
   } else {
     rollback.defer('disk layer', () => host.rootfs.unseal(disk, slotOf(sandbox).uid));
   }
@@ -157,7 +159,7 @@ async function makeNextLayer(host: Host, sandbox: Sandbox, rollback: Rollback): 
   });
 }
 
-async function switchLayer(host: Host, sandbox: Sandbox, machine: Machine): Promise<void> {
+async function switchLayer(sandbox: Sandbox, machine: Machine): Promise<void> {
   const { entry } = sandbox;
   const { nextRootfs } = entry;
   if (!nextRootfs) throw new Error('the next layer comes before the switch to it');
@@ -171,7 +173,6 @@ async function switchLayer(host: Host, sandbox: Sandbox, machine: Machine): Prom
   }
   entry.rootfs = nextRootfs;
   delete entry.nextRootfs;
-  await host.ledger.put(entry);
 }
 
 async function sealAndCommit(
