@@ -7,6 +7,8 @@ import { summarize } from './statistics.js';
 
 /** The log is written by another process, which may do it a moment after its answer. */
 const APPEAR = { timeoutMs: 5_000, pauseMs: 5, pauseMsMax: 50 };
+/** What is made in the background takes its time. */
+const WAIT = { timeoutMs: 60_000, pauseMs: 50, pauseMsMax: 200 };
 const FILE_NAME = 'agent.log';
 const STEP_SUFFIX = '_ms';
 
@@ -18,6 +20,14 @@ export class AgentLog {
 
   constructor(stateDirectory: string) {
     this.#path = join(stateDirectory, 'logs', FILE_NAME);
+  }
+
+  /** Resolves when so many lines with this message are there. */
+  async waitFor(message: string, lines: number): Promise<void> {
+    await retry(async () => {
+      const found = (await readFile(this.#path, 'utf8')).split(message).length - 1;
+      if (found < lines) throw new Error(`${found} lines '${message}', not ${lines}`);
+    }, WAIT);
   }
 
   /** Times of the newest line with this message that is about a sandbox. */

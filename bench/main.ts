@@ -12,6 +12,7 @@ import { type BenchCommand, type BenchName, parseOptions } from './options.js';
 import { benchPageServer } from './page-server.js';
 import { benchPauseDiff } from './pause-diff.js';
 import { Progress } from './progress.js';
+import { benchReady } from './ready.js';
 import type { BenchReport } from './report.js';
 import { benchResumeDepth } from './resume-depth.js';
 import { benchStopWindow } from './stop-window.js';
@@ -27,6 +28,7 @@ const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchRepo
   merge: benchMerge,
   diff: benchDiff,
   create: benchCreate,
+  ready: benchReady,
   'resume-depth': benchResumeDepth,
   'working-set': benchWorkingSet,
   'stop-window': benchStopWindow,

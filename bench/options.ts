@@ -14,6 +14,7 @@ export const BENCH_NAMES = [
   'create',
   'resume-depth',
   'working-set',
+  'ready',
   'stop-window',
   'density',
   'pause-diff',

@@ -23,9 +23,11 @@ const NOT_FOR_BENCHMARKS = {
 };
 
 export type Driver = 'qemu' | 'fake';
+/** What a benchmark sets beside that, by the name of the variable. */
+export type Settings = Readonly<Record<string, string>>;
 
 /** The settings of a platform for benchmarks; everything that is not named here is as it ships. */
-export async function benchConfig(driver: Driver): Promise<PlatformConfig> {
+export async function benchConfig(driver: Driver, settings: Settings): Promise<PlatformConfig> {
   const environment = loadEnvironment();
   const { stateDirectory, runDirectory } = readPlatformConfig(environment);
   const folder = `bench-${driver}`;
@@ -39,5 +41,6 @@ export async function benchConfig(driver: Driver): Promise<PlatformConfig> {
     WRENN_GRPC_ADDRESS: `127.0.0.1:${await findFreePort()}`,
     WRENN_VMM_DRIVER: driver,
     WRENN_RECONCILE_GRACE_MS: String(RECONCILE_GRACE_MS),
+    ...settings,
   });
 }

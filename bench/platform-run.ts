@@ -2,6 +2,7 @@
 import { printLine } from '../cli/io.js';
 import { type MachineFacts, machineFacts, watchNoise } from './machine.js';
 import type { BenchContext } from './measure.js';
+import type { Settings } from './place.js';
 import { BenchPlatform } from './platform.js';
 import type { BenchReport, CountReport, GroupReport } from './report.js';
 
@@ -15,9 +16,10 @@ export async function withPlatform(
   script: string,
   { options, progress, signal }: BenchContext,
   work: (platform: BenchPlatform, machine: MachineFacts) => Promise<Findings>,
+  settings: Settings = {},
 ): Promise<BenchReport> {
   progress.show('starting a platform');
-  await using platform = await BenchPlatform.start(options.driver);
+  await using platform = await BenchPlatform.start(options.driver, settings);
   try {
     signal.throwIfAborted();
     const machine = await machineFacts(await platform.host());

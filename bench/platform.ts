@@ -15,7 +15,7 @@ import { type Claim, claimDirectory } from '../lib/lifecycle/claim.js';
 import { run } from '../lib/process/run.js';
 import { createClient, type RpcClient } from '../lib/rpc/client.js';
 import { BackgroundProcess } from './background-process.js';
-import { benchConfig, type Driver } from './place.js';
+import { benchConfig, type Driver, type Settings } from './place.js';
 
 /** The set-up of an embedded Postgres on a busy machine takes a while. */
 const UP_TIMEOUT_MS = 180_000;
@@ -69,8 +69,8 @@ export class BenchPlatform implements AsyncDisposable {
    * a killed benchmark left behind.
    * @throws Error that says what is missing, also when another benchmark runs.
    */
-  static async start(driver: Driver): Promise<BenchPlatform> {
-    const config = await benchConfig(driver);
+  static async start(driver: Driver, settings: Settings = {}): Promise<BenchPlatform> {
+    const config = await benchConfig(driver, settings);
     const claim = await claimDirectory(CLAIM_ROLE, config.stateDirectory);
     try {
       if (existsSync(join(config.stateDirectory, 'instance.json'))) await takeDown(config);

@@ -80,6 +80,7 @@ export class ReadyPool {
     );
     await machineOf(machine).stop();
     this.#ready.push({ generationId, machine });
+    this.#registry.host.log.info('machine stands ready', { sandbox_id: machine.id });
   }
 
   async #drop(): Promise<void> {
