@@ -5,7 +5,7 @@ import { GuestServiceService } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { ProcessServiceService } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { ENVD_MESSAGE_BYTES_MAX } from '../../lib/guest/contract.js';
 import { createClient, type RpcClient } from '../../lib/rpc/client.js';
-import { destroySockets } from './guest-sockets.js';
+import { GuestSockets } from './guest-sockets.js';
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   // A guest is reached directly whatever the agent's environment says about proxies.
@@ -28,14 +28,19 @@ export interface GuestConnection {
   guest: RpcClient<typeof GuestServiceService>;
   processes: RpcClient<typeof ProcessServiceService>;
   files: RpcClient<typeof FilesystemServiceService>;
-  /** Ends every connection to this guest and every call on them. */
+  /** Ends the connection and every call on it. */
   close(): void;
 }
 
-/** Makes a connection; it is opened by the first call. */
+/** Makes a connection, and begins to open it. */
 export function createConnection(target: string): GuestConnection {
   const insecure = credentials.createInsecure();
-  const channel = new Channel(target, insecure, CHANNEL_OPTIONS);
+  const sockets = new GuestSockets();
+  const channel = sockets.own(() => {
+    const made = new Channel(target, insecure, CHANNEL_OPTIONS);
+    made.getConnectivityState(true);
+    return made;
+  });
   const options = { channelOverride: channel };
   return {
     guest: createClient(GuestServiceService, target, insecure, options),
@@ -43,7 +48,7 @@ export function createConnection(target: string): GuestConnection {
     files: createClient(FilesystemServiceService, target, insecure, options),
     close: () => {
       channel.close();
-      destroySockets(target);
+      sockets.destroy();
     },
   };
 }

@@ -1,33 +1,35 @@
 /**
- * The sockets on which guests are reached. A gRPC channel that is closed ends
+ * The sockets of one connection to a guest. A gRPC channel that is closed ends
  * its socket politely, which for a guest that is gone takes until the kernel
- * gives up; each would hold a descriptor for a quarter of an hour.
+ * gives up: each would hold a descriptor for a quarter of an hour.
  *
- * gRPC does not show its sockets, so they are noted when Node makes them.
+ * gRPC does not show its sockets, so those are noted that Node makes while, or
+ * because of what, a channel of ours was being made.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { ENVD_PORT } from '../../lib/guest/contract.js';
 
-const sockets = new Map<string, Set<Socket>>();
+const owner = new AsyncLocalStorage<Set<Socket>>();
 
 subscribe('net.client.socket', (message) => {
+  const sockets = owner.getStore();
+  if (!sockets) return;
   const { socket } = message as { socket: Socket };
-  socket.once('connect', () => note(socket));
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
 });
 
-function note(socket: Socket): void {
-  if (socket.remotePort !== ENVD_PORT) return;
-  const target = `${socket.remoteAddress}:${socket.remotePort}`;
-  const known = sockets.get(target) ?? new Set();
-  sockets.set(target, known.add(socket));
-  socket.once('close', () => {
-    known.delete(socket);
-    if (known.size === 0 && sockets.get(target) === known) sockets.delete(target);
-  });
-}
+export class GuestSockets {
+  readonly #sockets = new Set<Socket>();
 
-/** Ends every connection to a guest at once. */
-export function destroySockets(target: string): void {
-  for (const socket of sockets.get(target) ?? []) socket.destroy();
+  /** Does `work`; the sockets that come of it, also later, are those of this connection. */
+  own<T>(work: () => T): T {
+    return owner.run(this.#sockets, work);
+  }
+
+  /** Ends them at once. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }
