@@ -1,11 +1,19 @@
 import { once } from 'node:events';
+import { readdir, readlink } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { eventually } from '../../test/support/eventually.js';
 import { createConnection } from './guest-connection.js';
 
-const tcpSockets = () =>
-  process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+const DESCRIPTORS = '/proc/self/fd';
+
+async function sockets(): Promise<number> {
+  const names = await readdir(DESCRIPTORS);
+  const links = await Promise.all(
+    names.map((name) => readlink(`${DESCRIPTORS}/${name}`).catch(() => '')),
+  );
+  return links.filter((link) => link.startsWith('socket:')).length;
+}
 
 describe('a connection to a guest', () => {
   it('leaves no socket when it is closed, though the guest never ends its side', async () => {
@@ -16,15 +24,15 @@ describe('a connection to a guest', () => {
     );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const before = tcpSockets();
+    const before = await sockets();
     const target = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const connection = createConnection(target);
     const other = createConnection(target);
     try {
       await eventually(() => expect(accepted).to.have.length(2));
-      expect(tcpSockets()).to.equal(before + 2);
+      expect(await sockets()).to.equal(before + 4);
       connection.close();
-      await eventually(() => expect(tcpSockets()).to.equal(before + 1));
+      await eventually(async () => expect(await sockets()).to.equal(before + 3));
     } finally {
       connection.close();
       other.close();
