@@ -49,6 +49,9 @@ export class Coprocess {
     } catch (error) {
       this.#forget(child);
       child.kill('SIGKILL');
+      // Whoever has inherited its pipes must not keep them open.
+      child.stdin.destroy();
+      child.stdout.destroy();
       throw error;
     }
   }
