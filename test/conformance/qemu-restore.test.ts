@@ -244,6 +244,8 @@ describe('restored QEMU machine', function () {
 
     await machine.stop();
     await fixture.crash(machine.record);
+    // Until then it holds its locks.
+    await machine.exited;
 
     const { stdout } = await run('qemu-img', ['check', '-f', 'qcow2', spec.rootfs.path]);
     expect(stdout).to.include('No errors were found');
