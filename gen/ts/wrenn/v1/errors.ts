@@ -126,5 +126,22 @@ export enum ErrorReason {
   ERROR_REASON_RESTORE_FAILED = 53,
   /** ERROR_REASON_DISK_FULL - The host's disk is full and the guest stands still until it has room. */
   ERROR_REASON_DISK_FULL = 54,
+  /** ERROR_REASON_PROCESS_NOT_FOUND - The sandbox has no process with this id, or has forgotten it. */
+  ERROR_REASON_PROCESS_NOT_FOUND = 55,
+  /** ERROR_REASON_PROCESS_STATE - The process has ended, or its input is closed, or it has no terminal. */
+  ERROR_REASON_PROCESS_STATE = 56,
+  /**
+   * ERROR_REASON_OUTPUT_OUT_OF_RANGE - The output from this offset is not kept any more; metadata `first_offset`
+   * and `next_offset`.
+   */
+  ERROR_REASON_OUTPUT_OUT_OF_RANGE = 57,
+  /** ERROR_REASON_STREAM_LIMIT - The team, or the sandbox, has as many open streams as it may have. */
+  ERROR_REASON_STREAM_LIMIT = 58,
+  /** ERROR_REASON_GUEST_TOO_OLD - The sandbox's guest daemon is older than this call; start a new sandbox. */
+  ERROR_REASON_GUEST_TOO_OLD = 59,
+  /** ERROR_REASON_FILE_EXISTS - There is something at the path already. */
+  ERROR_REASON_FILE_EXISTS = 60,
+  /** ERROR_REASON_ORIGIN_NOT_ALLOWED - A WebSocket was opened from a page of another origin. */
+  ERROR_REASON_ORIGIN_NOT_ALLOWED = 61,
   UNRECOGNIZED = -1,
 }

@@ -11,7 +11,11 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -19,10 +23,48 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HttpBody } from "../../google/api/httpbody.js";
+import { Empty } from "../../google/protobuf/empty.js";
+import { Timestamp } from "../../google/protobuf/timestamp.js";
 
 export const protobufPackage = "wrenn.v1";
 
 export const protobufFileName = "wrenn/v1/file.proto";
+
+/** FileType is what is at a path. */
+export enum FileType {
+  /** FILE_TYPE_UNSPECIFIED - Not a type. */
+  FILE_TYPE_UNSPECIFIED = 0,
+  /** FILE_TYPE_FILE - A regular file. */
+  FILE_TYPE_FILE = 1,
+  /** FILE_TYPE_DIRECTORY - A directory. */
+  FILE_TYPE_DIRECTORY = 2,
+  /** FILE_TYPE_SYMLINK - A symbolic link. */
+  FILE_TYPE_SYMLINK = 3,
+  /** FILE_TYPE_OTHER - A device, a pipe or a socket. */
+  FILE_TYPE_OTHER = 4,
+  UNRECOGNIZED = -1,
+}
+
+/** FileEventType is what happened to a file. */
+export enum FileEventType {
+  /** FILE_EVENT_TYPE_UNSPECIFIED - Not a type. */
+  FILE_EVENT_TYPE_UNSPECIFIED = 0,
+  /** FILE_EVENT_TYPE_READY - The watch has begun. */
+  FILE_EVENT_TYPE_READY = 1,
+  /** FILE_EVENT_TYPE_CREATE - It was made, or moved here from outside. */
+  FILE_EVENT_TYPE_CREATE = 2,
+  /** FILE_EVENT_TYPE_WRITE - Its content was changed. */
+  FILE_EVENT_TYPE_WRITE = 3,
+  /** FILE_EVENT_TYPE_REMOVE - It was deleted, or moved away. */
+  FILE_EVENT_TYPE_REMOVE = 4,
+  /** FILE_EVENT_TYPE_RENAME - It got another path; `old_path` is the one before. */
+  FILE_EVENT_TYPE_RENAME = 5,
+  /** FILE_EVENT_TYPE_CHMOD - Its permissions, owner or times were changed. */
+  FILE_EVENT_TYPE_CHMOD = 6,
+  /** FILE_EVENT_TYPE_OVERFLOW - Some events were lost: list the directory anew. */
+  FILE_EVENT_TYPE_OVERFLOW = 7,
+  UNRECOGNIZED = -1,
+}
 
 /** WriteFileRequest holds a file. */
 export interface WriteFileRequest {
@@ -55,6 +97,143 @@ export interface ReadFileRequest {
   sandboxId: string;
   /** Absolute path. */
   path: string;
+}
+
+/** StreamWriteFileRequest is a file, or a further piece of one. */
+export interface StreamWriteFileRequest {
+  /** Id of the sandbox; in the first message only, as all fields but `file`. */
+  sandboxId: string;
+  /** Absolute path. Missing folders are made. */
+  path: string;
+  /** The next piece of the content; its content type means nothing. */
+  file:
+    | HttpBody
+    | undefined;
+  /** Owner of a new file; `root` when empty. */
+  user: string;
+  /**
+   * Permission bits, such as 420 (octal 644); 0 keeps a file's own, and means
+   * octal 644 for a new one.
+   */
+  mode: number;
+}
+
+/** StreamReadFileRequest names a file. */
+export interface StreamReadFileRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path. */
+  path: string;
+}
+
+/** FileInfo is what is at a path. */
+export interface FileInfo {
+  /** Last part of the path. */
+  name: string;
+  /** Absolute path. */
+  path: string;
+  /** What it is. */
+  type: FileType;
+  /** Size in bytes. */
+  sizeBytes: number;
+  /** Permission bits, such as 420 (octal 644). */
+  mode: number;
+  /** Type and permission bits as `ls -l` shows them, such as `-rw-r--r--`. */
+  permissions: string;
+  /** Name of the owner, or its number when it has no name. */
+  owner: string;
+  /** Name of the group, or its number when it has no name. */
+  group: string;
+  /** When its content was last changed. */
+  modifiedAt:
+    | Timestamp
+    | undefined;
+  /** What a symbolic link points to, as it says; empty otherwise. */
+  symlinkTarget: string;
+}
+
+/** StatRequest names a path. */
+export interface StatRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path. */
+  path: string;
+}
+
+/** ListDirRequest asks for one page of a directory. */
+export interface ListDirRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path of the directory. */
+  path: string;
+  /** Levels below the directory, 1 to 64; 0 means 1. */
+  depth: number;
+  /** Entries on a page, 1 to 1000; 0 means 1000. */
+  pageSize: number;
+  /** `next_page_token` of the page before. */
+  pageToken: string;
+}
+
+/** ListDirResponse is one page of a directory. */
+export interface ListDirResponse {
+  /** The entries. */
+  entries: FileInfo[];
+  /** Token of the next page; empty on the last one. */
+  nextPageToken: string;
+}
+
+/** MakeDirRequest names the directory to make. */
+export interface MakeDirRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path. */
+  path: string;
+  /** Owner of what is made; `root` when empty. */
+  user: string;
+  /** Permission bits of a new directory; 0 means octal 755. */
+  mode: number;
+}
+
+/** MoveRequest says what goes where. */
+export interface MoveRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path that it has. */
+  source: string;
+  /** Absolute path that it gets. */
+  destination: string;
+  /** Owner of the directories that are made above it; `root` when empty. */
+  user: string;
+}
+
+/** RemoveRequest names what to delete. */
+export interface RemoveRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path. */
+  path: string;
+}
+
+/** WatchDirRequest names the directory to watch. */
+export interface WatchDirRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Absolute path of the directory. */
+  path: string;
+  /** Whether the directories in it are watched, too. */
+  recursive: boolean;
+}
+
+/** FileEvent is something that happened to a file. */
+export interface FileEvent {
+  /** What happened. */
+  type: FileEventType;
+  /** Absolute path. */
+  path: string;
+  /** Path before a rename; empty otherwise. */
+  oldPath: string;
+  /** Whether it is a directory. */
+  isDirectory: boolean;
 }
 
 function createBaseWriteFileRequest(): WriteFileRequest {
@@ -294,13 +473,1019 @@ export const ReadFileRequest: MessageFns<ReadFileRequest> = {
   },
 };
 
-/** FileService reads and writes files in a sandbox. */
+function createBaseStreamWriteFileRequest(): StreamWriteFileRequest {
+  return { sandboxId: "", path: "", file: undefined, user: "", mode: 0 };
+}
+
+export const StreamWriteFileRequest: MessageFns<StreamWriteFileRequest> = {
+  encode(message: StreamWriteFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.file !== undefined) {
+      HttpBody.encode(message.file, writer.uint32(26).fork()).join();
+    }
+    if (message.user !== "") {
+      writer.uint32(34).string(message.user);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(40).uint32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamWriteFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamWriteFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.file = HttpBody.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamWriteFileRequest>): StreamWriteFileRequest {
+    return StreamWriteFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamWriteFileRequest>): StreamWriteFileRequest {
+    const message = createBaseStreamWriteFileRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    message.file = (object.file !== undefined && object.file !== null) ? HttpBody.fromPartial(object.file) : undefined;
+    message.user = object.user ?? "";
+    message.mode = object.mode ?? 0;
+    return message;
+  },
+};
+
+function createBaseStreamReadFileRequest(): StreamReadFileRequest {
+  return { sandboxId: "", path: "" };
+}
+
+export const StreamReadFileRequest: MessageFns<StreamReadFileRequest> = {
+  encode(message: StreamReadFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamReadFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamReadFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamReadFileRequest>): StreamReadFileRequest {
+    return StreamReadFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamReadFileRequest>): StreamReadFileRequest {
+    const message = createBaseStreamReadFileRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseFileInfo(): FileInfo {
+  return {
+    name: "",
+    path: "",
+    type: 0,
+    sizeBytes: 0,
+    mode: 0,
+    permissions: "",
+    owner: "",
+    group: "",
+    modifiedAt: undefined,
+    symlinkTarget: "",
+  };
+}
+
+export const FileInfo: MessageFns<FileInfo> = {
+  encode(message: FileInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.type !== 0) {
+      writer.uint32(24).int32(message.type);
+    }
+    if (message.sizeBytes !== 0) {
+      writer.uint32(33).double(message.sizeBytes);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(40).uint32(message.mode);
+    }
+    if (message.permissions !== "") {
+      writer.uint32(50).string(message.permissions);
+    }
+    if (message.owner !== "") {
+      writer.uint32(58).string(message.owner);
+    }
+    if (message.group !== "") {
+      writer.uint32(66).string(message.group);
+    }
+    if (message.modifiedAt !== undefined) {
+      Timestamp.encode(message.modifiedAt, writer.uint32(74).fork()).join();
+    }
+    if (message.symlinkTarget !== "") {
+      writer.uint32(82).string(message.symlinkTarget);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.sizeBytes = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.permissions = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.modifiedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.symlinkTarget = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileInfo>): FileInfo {
+    return FileInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileInfo>): FileInfo {
+    const message = createBaseFileInfo();
+    message.name = object.name ?? "";
+    message.path = object.path ?? "";
+    message.type = object.type ?? 0;
+    message.sizeBytes = object.sizeBytes ?? 0;
+    message.mode = object.mode ?? 0;
+    message.permissions = object.permissions ?? "";
+    message.owner = object.owner ?? "";
+    message.group = object.group ?? "";
+    message.modifiedAt = (object.modifiedAt !== undefined && object.modifiedAt !== null)
+      ? Timestamp.fromPartial(object.modifiedAt)
+      : undefined;
+    message.symlinkTarget = object.symlinkTarget ?? "";
+    return message;
+  },
+};
+
+function createBaseStatRequest(): StatRequest {
+  return { sandboxId: "", path: "" };
+}
+
+export const StatRequest: MessageFns<StatRequest> = {
+  encode(message: StatRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StatRequest>): StatRequest {
+    return StatRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatRequest>): StatRequest {
+    const message = createBaseStatRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseListDirRequest(): ListDirRequest {
+  return { sandboxId: "", path: "", depth: 0, pageSize: 0, pageToken: "" };
+}
+
+export const ListDirRequest: MessageFns<ListDirRequest> = {
+  encode(message: ListDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.depth !== 0) {
+      writer.uint32(24).uint32(message.depth);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(32).int32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(42).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.depth = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pageSize = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDirRequest>): ListDirRequest {
+    return ListDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDirRequest>): ListDirRequest {
+    const message = createBaseListDirRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    message.depth = object.depth ?? 0;
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListDirResponse(): ListDirResponse {
+  return { entries: [], nextPageToken: "" };
+}
+
+export const ListDirResponse: MessageFns<ListDirResponse> = {
+  encode(message: ListDirResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      FileInfo.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDirResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDirResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(FileInfo.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDirResponse>): ListDirResponse {
+    return ListDirResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDirResponse>): ListDirResponse {
+    const message = createBaseListDirResponse();
+    message.entries = object.entries?.map((e) => FileInfo.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseMakeDirRequest(): MakeDirRequest {
+  return { sandboxId: "", path: "", user: "", mode: 0 };
+}
+
+export const MakeDirRequest: MessageFns<MakeDirRequest> = {
+  encode(message: MakeDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).uint32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MakeDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMakeDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MakeDirRequest>): MakeDirRequest {
+    return MakeDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MakeDirRequest>): MakeDirRequest {
+    const message = createBaseMakeDirRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    message.user = object.user ?? "";
+    message.mode = object.mode ?? 0;
+    return message;
+  },
+};
+
+function createBaseMoveRequest(): MoveRequest {
+  return { sandboxId: "", source: "", destination: "", user: "" };
+}
+
+export const MoveRequest: MessageFns<MoveRequest> = {
+  encode(message: MoveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.source !== "") {
+      writer.uint32(18).string(message.source);
+    }
+    if (message.destination !== "") {
+      writer.uint32(26).string(message.destination);
+    }
+    if (message.user !== "") {
+      writer.uint32(34).string(message.user);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.destination = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MoveRequest>): MoveRequest {
+    return MoveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MoveRequest>): MoveRequest {
+    const message = createBaseMoveRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.source = object.source ?? "";
+    message.destination = object.destination ?? "";
+    message.user = object.user ?? "";
+    return message;
+  },
+};
+
+function createBaseRemoveRequest(): RemoveRequest {
+  return { sandboxId: "", path: "" };
+}
+
+export const RemoveRequest: MessageFns<RemoveRequest> = {
+  encode(message: RemoveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemoveRequest>): RemoveRequest {
+    return RemoveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveRequest>): RemoveRequest {
+    const message = createBaseRemoveRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchDirRequest(): WatchDirRequest {
+  return { sandboxId: "", path: "", recursive: false };
+}
+
+export const WatchDirRequest: MessageFns<WatchDirRequest> = {
+  encode(message: WatchDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.recursive !== false) {
+      writer.uint32(24).bool(message.recursive);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.recursive = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchDirRequest>): WatchDirRequest {
+    return WatchDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchDirRequest>): WatchDirRequest {
+    const message = createBaseWatchDirRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.path = object.path ?? "";
+    message.recursive = object.recursive ?? false;
+    return message;
+  },
+};
+
+function createBaseFileEvent(): FileEvent {
+  return { type: 0, path: "", oldPath: "", isDirectory: false };
+}
+
+export const FileEvent: MessageFns<FileEvent> = {
+  encode(message: FileEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== 0) {
+      writer.uint32(8).int32(message.type);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.oldPath !== "") {
+      writer.uint32(26).string(message.oldPath);
+    }
+    if (message.isDirectory !== false) {
+      writer.uint32(32).bool(message.isDirectory);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.oldPath = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isDirectory = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileEvent>): FileEvent {
+    return FileEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileEvent>): FileEvent {
+    const message = createBaseFileEvent();
+    message.type = object.type ?? 0;
+    message.path = object.path ?? "";
+    message.oldPath = object.oldPath ?? "";
+    message.isDirectory = object.isDirectory ?? false;
+    return message;
+  },
+};
+
+/**
+ * FileService reads, writes, lists, moves, removes and watches files in a
+ * sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+ * does it is root, so permissions keep no call from a file.
+ */
 export type FileServiceService = typeof FileServiceService;
 export const FileServiceService = {
   /**
    * WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
    * Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-   * and optionally `user` and `mode`.
+   * and optionally `user` and `mode`, then of any size, as StreamWriteFile.
    */
   writeFile: {
     path: "/wrenn.v1.FileService/WriteFile" as const,
@@ -321,24 +1506,158 @@ export const FileServiceService = {
     responseSerialize: (value: HttpBody): Buffer => Buffer.from(HttpBody.encode(value).finish()),
     responseDeserialize: (value: Buffer): HttpBody => HttpBody.decode(value),
   },
+  /**
+   * StreamWriteFile writes a file of any size. The first message holds all
+   * fields, those after it only `file`. The file appears under its path, whole,
+   * when the stream has ended; until then what was there stays. A stream that
+   * breaks leaves nothing.
+   *
+   * Over HTTP the body is the file, with `path`, `user` and `mode` as query
+   * parameters; or it is multipart/form-data with `path` and then `file`.
+   */
+  streamWriteFile: {
+    path: "/wrenn.v1.FileService/StreamWriteFile" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: StreamWriteFileRequest): Buffer =>
+      Buffer.from(StreamWriteFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamWriteFileRequest => StreamWriteFileRequest.decode(value),
+    responseSerialize: (value: WriteFileResponse): Buffer => Buffer.from(WriteFileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WriteFileResponse => WriteFileResponse.decode(value),
+  },
+  /** StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes. */
+  streamReadFile: {
+    path: "/wrenn.v1.FileService/StreamReadFile" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: StreamReadFileRequest): Buffer =>
+      Buffer.from(StreamReadFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamReadFileRequest => StreamReadFileRequest.decode(value),
+    responseSerialize: (value: HttpBody): Buffer => Buffer.from(HttpBody.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HttpBody => HttpBody.decode(value),
+  },
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat: {
+    path: "/wrenn.v1.FileService/Stat" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StatRequest): Buffer => Buffer.from(StatRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StatRequest => StatRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /**
+   * ListDir lists what is in a directory, and in those in it down to `depth`, in
+   * the order of paths. Symbolic links are listed, not followed.
+   */
+  listDir: {
+    path: "/wrenn.v1.FileService/ListDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDirRequest): Buffer => Buffer.from(ListDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDirRequest => ListDirRequest.decode(value),
+    responseSerialize: (value: ListDirResponse): Buffer => Buffer.from(ListDirResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDirResponse => ListDirResponse.decode(value),
+  },
+  /** MakeDir makes a directory and those above it. One that is there is no error. */
+  makeDir: {
+    path: "/wrenn.v1.FileService/MakeDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MakeDirRequest): Buffer => Buffer.from(MakeDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MakeDirRequest => MakeDirRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /**
+   * Move gives a file or directory another path on the same filesystem. A file
+   * that is there is replaced; directories above it are made.
+   */
+  move: {
+    path: "/wrenn.v1.FileService/Move" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MoveRequest): Buffer => Buffer.from(MoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MoveRequest => MoveRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove: {
+    path: "/wrenn.v1.FileService/Remove" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveRequest): Buffer => Buffer.from(RemoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveRequest => RemoveRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /**
+   * WatchDir tells what happens in a directory from now on. The first event is
+   * `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+   * while the sandbox is paused; after the resume an overflow is told.
+   */
+  watchDir: {
+    path: "/wrenn.v1.FileService/WatchDir" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchDirRequest): Buffer => Buffer.from(WatchDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchDirRequest => WatchDirRequest.decode(value),
+    responseSerialize: (value: FileEvent): Buffer => Buffer.from(FileEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileEvent => FileEvent.decode(value),
+  },
 } as const;
 
 export interface FileServiceServer extends UntypedServiceImplementation {
   /**
    * WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
    * Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-   * and optionally `user` and `mode`.
+   * and optionally `user` and `mode`, then of any size, as StreamWriteFile.
    */
   writeFile: handleUnaryCall<WriteFileRequest, WriteFileResponse>;
   /** ReadFile returns a whole file of up to 3 MiB; over HTTP the raw bytes. */
   readFile: handleUnaryCall<ReadFileRequest, HttpBody>;
+  /**
+   * StreamWriteFile writes a file of any size. The first message holds all
+   * fields, those after it only `file`. The file appears under its path, whole,
+   * when the stream has ended; until then what was there stays. A stream that
+   * breaks leaves nothing.
+   *
+   * Over HTTP the body is the file, with `path`, `user` and `mode` as query
+   * parameters; or it is multipart/form-data with `path` and then `file`.
+   */
+  streamWriteFile: handleClientStreamingCall<StreamWriteFileRequest, WriteFileResponse>;
+  /** StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes. */
+  streamReadFile: handleServerStreamingCall<StreamReadFileRequest, HttpBody>;
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat: handleUnaryCall<StatRequest, FileInfo>;
+  /**
+   * ListDir lists what is in a directory, and in those in it down to `depth`, in
+   * the order of paths. Symbolic links are listed, not followed.
+   */
+  listDir: handleUnaryCall<ListDirRequest, ListDirResponse>;
+  /** MakeDir makes a directory and those above it. One that is there is no error. */
+  makeDir: handleUnaryCall<MakeDirRequest, FileInfo>;
+  /**
+   * Move gives a file or directory another path on the same filesystem. A file
+   * that is there is replaced; directories above it are made.
+   */
+  move: handleUnaryCall<MoveRequest, FileInfo>;
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove: handleUnaryCall<RemoveRequest, Empty>;
+  /**
+   * WatchDir tells what happens in a directory from now on. The first event is
+   * `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+   * while the sandbox is paused; after the resume an overflow is told.
+   */
+  watchDir: handleServerStreamingCall<WatchDirRequest, FileEvent>;
 }
 
 export interface FileServiceClient extends Client {
   /**
    * WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
    * Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-   * and optionally `user` and `mode`.
+   * and optionally `user` and `mode`, then of any size, as StreamWriteFile.
    */
   writeFile(
     request: WriteFileRequest,
@@ -371,6 +1690,123 @@ export interface FileServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: HttpBody) => void,
   ): ClientUnaryCall;
+  /**
+   * StreamWriteFile writes a file of any size. The first message holds all
+   * fields, those after it only `file`. The file appears under its path, whole,
+   * when the stream has ended; until then what was there stays. A stream that
+   * breaks leaves nothing.
+   *
+   * Over HTTP the body is the file, with `path`, `user` and `mode` as query
+   * parameters; or it is multipart/form-data with `path` and then `file`.
+   */
+  streamWriteFile(
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  /** StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes. */
+  streamReadFile(request: StreamReadFileRequest, options?: Partial<CallOptions>): ClientReadableStream<HttpBody>;
+  streamReadFile(
+    request: StreamReadFileRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<HttpBody>;
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat(request: StatRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /**
+   * ListDir lists what is in a directory, and in those in it down to `depth`, in
+   * the order of paths. Symbolic links are listed, not followed.
+   */
+  listDir(
+    request: ListDirRequest,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  /** MakeDir makes a directory and those above it. One that is there is no error. */
+  makeDir(request: MakeDirRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /**
+   * Move gives a file or directory another path on the same filesystem. A file
+   * that is there is replaced; directories above it are made.
+   */
+  move(request: MoveRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove(request: RemoveRequest, callback: (error: ServiceError | null, response: Empty) => void): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /**
+   * WatchDir tells what happens in a directory from now on. The first event is
+   * `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+   * while the sandbox is paused; after the resume an overflow is told.
+   */
+  watchDir(request: WatchDirRequest, options?: Partial<CallOptions>): ClientReadableStream<FileEvent>;
+  watchDir(
+    request: WatchDirRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FileEvent>;
 }
 
 export const FileServiceClient = makeGenericClientConstructor(

@@ -10,18 +10,62 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Empty } from "../../google/protobuf/empty.js";
+import { Timestamp } from "../../google/protobuf/timestamp.js";
 
 export const protobufPackage = "wrenn.v1";
 
 export const protobufFileName = "wrenn/v1/process.proto";
+
+/** Signal is a signal that a program can be sent. */
+export enum Signal {
+  /** SIGNAL_UNSPECIFIED - Not a signal. */
+  SIGNAL_UNSPECIFIED = 0,
+  /** SIGNAL_HUP - SIGHUP. */
+  SIGNAL_HUP = 1,
+  /** SIGNAL_INT - SIGINT, as Ctrl-C sends it. */
+  SIGNAL_INT = 2,
+  /** SIGNAL_QUIT - SIGQUIT. */
+  SIGNAL_QUIT = 3,
+  /** SIGNAL_KILL - SIGKILL. */
+  SIGNAL_KILL = 9,
+  /** SIGNAL_USR1 - SIGUSR1. */
+  SIGNAL_USR1 = 10,
+  /** SIGNAL_USR2 - SIGUSR2. */
+  SIGNAL_USR2 = 12,
+  /** SIGNAL_TERM - SIGTERM. */
+  SIGNAL_TERM = 15,
+  /** SIGNAL_CONT - SIGCONT. */
+  SIGNAL_CONT = 18,
+  /** SIGNAL_STOP - SIGSTOP. */
+  SIGNAL_STOP = 19,
+  UNRECOGNIZED = -1,
+}
+
+/** ExitReason is why a program ended. */
+export enum ExitReason {
+  /** EXIT_REASON_UNSPECIFIED - It has not ended. */
+  EXIT_REASON_UNSPECIFIED = 0,
+  /** EXIT_REASON_EXITED - It ended by itself. */
+  EXIT_REASON_EXITED = 1,
+  /** EXIT_REASON_SIGNALED - A signal ended it. */
+  EXIT_REASON_SIGNALED = 2,
+  /** EXIT_REASON_TIMEOUT - It ran longer than its `timeout_sec` and was killed. */
+  EXIT_REASON_TIMEOUT = 3,
+  UNRECOGNIZED = -1,
+}
 
 /** ExecRequest says what to run. */
 export interface ExecRequest {
@@ -68,6 +112,221 @@ export interface ExecResponse {
   signal: string;
   /** Milliseconds from start to end, measured in the guest. */
   durationMs: number;
+}
+
+/** ProcessSpec says what to run. */
+export interface ProcessSpec {
+  /** Program: a path, or a name looked up in PATH. No shell is involved. */
+  cmd: string;
+  /** Arguments. */
+  args: string[];
+  /** Environment variables, over those of the sandbox. */
+  env: { [key: string]: string };
+  /** Working directory, absolute; the user's home when empty. */
+  cwd: string;
+  /** User who runs it; `root` when empty. */
+  user: string;
+  /** Seconds after which the program is killed, up to 30 days; 0 means never. */
+  timeoutSec: number;
+  /**
+   * When present the program gets a terminal of this size: one output, `pty`,
+   * and input that is typed.
+   */
+  pty:
+    | TerminalSize
+    | undefined;
+  /** Whether the program reads end of file from the start. */
+  closeStdin: boolean;
+}
+
+export interface ProcessSpec_EnvEntry {
+  key: string;
+  value: string;
+}
+
+/** TerminalSize is the size of a terminal in characters. */
+export interface TerminalSize {
+  /** Columns. */
+  cols: number;
+  /** Rows. */
+  rows: number;
+}
+
+/** ExecStreamRequest is one message of a conversation with a program. */
+export interface ExecStreamRequest {
+  /** Id of the sandbox; in the first message only. */
+  sandboxId: string;
+  /** The message. */
+  message:
+    | //
+    /** Starts a program; in the first message only. */
+    { $case: "start"; value: ProcessSpec }
+    | //
+    /** Goes on with a program; in the first message only. */
+    { $case: "attach"; value: AttachSpec }
+    | //
+    /** Adds to its standard input, or types on its terminal; up to 64 KiB. */
+    { $case: "stdin"; value: Buffer }
+    | //
+    /** Lets it read end of file after all input before. */
+    { $case: "closeStdin"; value: CloseInput }
+    | //
+    /** Changes the size of its terminal. */
+    { $case: "resize"; value: TerminalSize }
+    | //
+    /** Sends a signal to its process group. */
+    { $case: "signal"; value: Signal }
+    | undefined;
+}
+
+/** AttachSpec says with what to go on. */
+export interface AttachSpec {
+  /** Id of the process. */
+  processId: string;
+  /** Offset of the first byte wanted; absent means the first that is kept. */
+  offset?: number | undefined;
+}
+
+/** CloseInput is the end of a program's input. */
+export interface CloseInput {
+}
+
+/** ProcessEvent is something that a program did. */
+export interface ProcessEvent {
+  /** The event. */
+  event:
+    | //
+    /** It runs; the first event of every stream. */
+    { $case: "started"; value: ProcessStarted }
+    | //
+    /** It wrote to standard output. */
+    { $case: "stdout"; value: ProcessOutput }
+    | //
+    /** It wrote to standard error. */
+    { $case: "stderr"; value: ProcessOutput }
+    | //
+    /** It wrote to its terminal. */
+    { $case: "pty"; value: ProcessOutput }
+    | //
+    /** It ended; the last event. */
+    { $case: "exited"; value: ProcessExited }
+    | undefined;
+}
+
+/** ProcessStarted says that a program runs. */
+export interface ProcessStarted {
+  /** Id of the process, for Attach and the others. */
+  processId: string;
+  /** Its process id in the guest. */
+  pid: number;
+}
+
+/** ProcessOutput is a piece of a program's output. */
+export interface ProcessOutput {
+  /** How much the program had written before it, all outputs together. */
+  offset: number;
+  /** The bytes. */
+  data: Buffer;
+}
+
+/** ProcessExited says how a program ended. */
+export interface ProcessExited {
+  /** Exit code; 128 plus the signal's number when a signal ended it. */
+  exitCode: number;
+  /** Name of the signal that ended it, such as SIGKILL; empty otherwise. */
+  signal: string;
+  /** Why it ended. */
+  reason: ExitReason;
+  /** Milliseconds from start to end, measured in the guest. */
+  durationMs: number;
+}
+
+/** StartRequest says what to start. */
+export interface StartRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** The program. */
+  process: ProcessSpec | undefined;
+}
+
+/** Process is a program that was started. */
+export interface Process {
+  /** Id of the process. */
+  processId: string;
+  /** Its process id in the guest. */
+  pid: number;
+  /** Program. */
+  cmd: string;
+  /** Arguments; the first 4096 characters of them all. */
+  args: string[];
+  /** User who runs it. */
+  user: string;
+  /** Working directory. */
+  cwd: string;
+  /** Whether it has a terminal. */
+  pty: boolean;
+  /** When it was started, by the guest's clock. */
+  startedAt:
+    | Timestamp
+    | undefined;
+  /** How it ended; absent while it runs. */
+  exited:
+    | ProcessExited
+    | undefined;
+  /** Offset of the first output that is kept. */
+  firstOffset: number;
+  /** Bytes that it has written: the offset of what it writes next. */
+  nextOffset: number;
+}
+
+/** AttachRequest says what output to follow. */
+export interface AttachRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Id of the process. */
+  processId: string;
+  /** Offset of the first byte wanted; absent means the first that is kept. */
+  offset?: number | undefined;
+}
+
+/** ListProcessesRequest names the sandbox. */
+export interface ListProcessesRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+}
+
+/** ListProcessesResponse holds the processes, oldest first. */
+export interface ListProcessesResponse {
+  /** The processes. */
+  processes: Process[];
+}
+
+/** SendSignalRequest says what to send to which process. */
+export interface SendSignalRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Id of the process. */
+  processId: string;
+  /** The signal. */
+  signal: Signal;
+}
+
+/** SendInputRequest holds input for a process. */
+export interface SendInputRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Id of the process. */
+  processId: string;
+  /** The input, up to 1 MiB. */
+  input: Buffer;
+}
+
+/** CloseStdinRequest names the process whose input ends. */
+export interface CloseStdinRequest {
+  /** Id of the sandbox. */
+  sandboxId: string;
+  /** Id of the process. */
+  processId: string;
 }
 
 function createBaseExecRequest(): ExecRequest {
@@ -448,7 +707,1603 @@ export const ExecResponse: MessageFns<ExecResponse> = {
   },
 };
 
-/** ProcessService runs programs in a sandbox. */
+function createBaseProcessSpec(): ProcessSpec {
+  return { cmd: "", args: [], env: {}, cwd: "", user: "", timeoutSec: 0, pty: undefined, closeStdin: false };
+}
+
+export const ProcessSpec: MessageFns<ProcessSpec> = {
+  encode(message: ProcessSpec, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cmd !== "") {
+      writer.uint32(10).string(message.cmd);
+    }
+    for (const v of message.args) {
+      writer.uint32(18).string(v!);
+    }
+    globalThis.Object.entries(message.env).forEach(([key, value]: [string, string]) => {
+      ProcessSpec_EnvEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    if (message.cwd !== "") {
+      writer.uint32(34).string(message.cwd);
+    }
+    if (message.user !== "") {
+      writer.uint32(42).string(message.user);
+    }
+    if (message.timeoutSec !== 0) {
+      writer.uint32(48).int32(message.timeoutSec);
+    }
+    if (message.pty !== undefined) {
+      TerminalSize.encode(message.pty, writer.uint32(58).fork()).join();
+    }
+    if (message.closeStdin !== false) {
+      writer.uint32(64).bool(message.closeStdin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessSpec {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessSpec();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cmd = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.args.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = ProcessSpec_EnvEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.env[entry3.key] = entry3.value;
+            }
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.timeoutSec = reader.int32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.pty = TerminalSize.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.closeStdin = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessSpec>): ProcessSpec {
+    return ProcessSpec.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessSpec>): ProcessSpec {
+    const message = createBaseProcessSpec();
+    message.cmd = object.cmd ?? "";
+    message.args = object.args?.map((e) => e) || [];
+    message.env = (globalThis.Object.entries(object.env ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.cwd = object.cwd ?? "";
+    message.user = object.user ?? "";
+    message.timeoutSec = object.timeoutSec ?? 0;
+    message.pty = (object.pty !== undefined && object.pty !== null) ? TerminalSize.fromPartial(object.pty) : undefined;
+    message.closeStdin = object.closeStdin ?? false;
+    return message;
+  },
+};
+
+function createBaseProcessSpec_EnvEntry(): ProcessSpec_EnvEntry {
+  return { key: "", value: "" };
+}
+
+export const ProcessSpec_EnvEntry: MessageFns<ProcessSpec_EnvEntry> = {
+  encode(message: ProcessSpec_EnvEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessSpec_EnvEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessSpec_EnvEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessSpec_EnvEntry>): ProcessSpec_EnvEntry {
+    return ProcessSpec_EnvEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessSpec_EnvEntry>): ProcessSpec_EnvEntry {
+    const message = createBaseProcessSpec_EnvEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseTerminalSize(): TerminalSize {
+  return { cols: 0, rows: 0 };
+}
+
+export const TerminalSize: MessageFns<TerminalSize> = {
+  encode(message: TerminalSize, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cols !== 0) {
+      writer.uint32(8).uint32(message.cols);
+    }
+    if (message.rows !== 0) {
+      writer.uint32(16).uint32(message.rows);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TerminalSize {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTerminalSize();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cols = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rows = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TerminalSize>): TerminalSize {
+    return TerminalSize.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TerminalSize>): TerminalSize {
+    const message = createBaseTerminalSize();
+    message.cols = object.cols ?? 0;
+    message.rows = object.rows ?? 0;
+    return message;
+  },
+};
+
+function createBaseExecStreamRequest(): ExecStreamRequest {
+  return { sandboxId: "", message: undefined };
+}
+
+export const ExecStreamRequest: MessageFns<ExecStreamRequest> = {
+  encode(message: ExecStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    switch (message.message?.$case) {
+      case "start":
+        ProcessSpec.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+      case "attach":
+        AttachSpec.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "stdin":
+        writer.uint32(34).bytes(message.message.value);
+        break;
+      case "closeStdin":
+        CloseInput.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
+      case "resize":
+        TerminalSize.encode(message.message.value, writer.uint32(50).fork()).join();
+        break;
+      case "signal":
+        writer.uint32(56).int32(message.message.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExecStreamRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExecStreamRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "start", value: ProcessSpec.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "attach", value: AttachSpec.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "stdin", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "closeStdin", value: CloseInput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = { $case: "resize", value: TerminalSize.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.message = { $case: "signal", value: reader.int32() as any };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExecStreamRequest>): ExecStreamRequest {
+    return ExecStreamRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExecStreamRequest>): ExecStreamRequest {
+    const message = createBaseExecStreamRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    switch (object.message?.$case) {
+      case "start": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "start", value: ProcessSpec.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "attach": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "attach", value: AttachSpec.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "stdin": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "stdin", value: object.message.value };
+        }
+        break;
+      }
+      case "closeStdin": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "closeStdin", value: CloseInput.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "resize": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "resize", value: TerminalSize.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "signal": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "signal", value: object.message.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseAttachSpec(): AttachSpec {
+  return { processId: "", offset: undefined };
+}
+
+export const AttachSpec: MessageFns<AttachSpec> = {
+  encode(message: AttachSpec, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.offset !== undefined) {
+      writer.uint32(17).double(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachSpec {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachSpec();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.offset = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AttachSpec>): AttachSpec {
+    return AttachSpec.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AttachSpec>): AttachSpec {
+    const message = createBaseAttachSpec();
+    message.processId = object.processId ?? "";
+    message.offset = object.offset ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCloseInput(): CloseInput {
+  return {};
+}
+
+export const CloseInput: MessageFns<CloseInput> = {
+  encode(_: CloseInput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseInput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseInput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CloseInput>): CloseInput {
+    return CloseInput.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CloseInput>): CloseInput {
+    const message = createBaseCloseInput();
+    return message;
+  },
+};
+
+function createBaseProcessEvent(): ProcessEvent {
+  return { event: undefined };
+}
+
+export const ProcessEvent: MessageFns<ProcessEvent> = {
+  encode(message: ProcessEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "started":
+        ProcessStarted.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "stdout":
+        ProcessOutput.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "stderr":
+        ProcessOutput.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+      case "pty":
+        ProcessOutput.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+      case "exited":
+        ProcessExited.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "started", value: ProcessStarted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "stdout", value: ProcessOutput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "stderr", value: ProcessOutput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "pty", value: ProcessOutput.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "exited", value: ProcessExited.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessEvent>): ProcessEvent {
+    return ProcessEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessEvent>): ProcessEvent {
+    const message = createBaseProcessEvent();
+    switch (object.event?.$case) {
+      case "started": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "started", value: ProcessStarted.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "stdout": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "stdout", value: ProcessOutput.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "stderr": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "stderr", value: ProcessOutput.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "pty": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "pty", value: ProcessOutput.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "exited": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "exited", value: ProcessExited.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseProcessStarted(): ProcessStarted {
+  return { processId: "", pid: 0 };
+}
+
+export const ProcessStarted: MessageFns<ProcessStarted> = {
+  encode(message: ProcessStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(16).uint32(message.pid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessStarted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessStarted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessStarted>): ProcessStarted {
+    return ProcessStarted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessStarted>): ProcessStarted {
+    const message = createBaseProcessStarted();
+    message.processId = object.processId ?? "";
+    message.pid = object.pid ?? 0;
+    return message;
+  },
+};
+
+function createBaseProcessOutput(): ProcessOutput {
+  return { offset: 0, data: Buffer.alloc(0) };
+}
+
+export const ProcessOutput: MessageFns<ProcessOutput> = {
+  encode(message: ProcessOutput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.offset !== 0) {
+      writer.uint32(9).double(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessOutput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessOutput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.offset = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessOutput>): ProcessOutput {
+    return ProcessOutput.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessOutput>): ProcessOutput {
+    const message = createBaseProcessOutput();
+    message.offset = object.offset ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseProcessExited(): ProcessExited {
+  return { exitCode: 0, signal: "", reason: 0, durationMs: 0 };
+}
+
+export const ProcessExited: MessageFns<ProcessExited> = {
+  encode(message: ProcessExited, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.exitCode !== 0) {
+      writer.uint32(8).int32(message.exitCode);
+    }
+    if (message.signal !== "") {
+      writer.uint32(18).string(message.signal);
+    }
+    if (message.reason !== 0) {
+      writer.uint32(24).int32(message.reason);
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(33).double(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessExited {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessExited();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.durationMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessExited>): ProcessExited {
+    return ProcessExited.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessExited>): ProcessExited {
+    const message = createBaseProcessExited();
+    message.exitCode = object.exitCode ?? 0;
+    message.signal = object.signal ?? "";
+    message.reason = object.reason ?? 0;
+    message.durationMs = object.durationMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseStartRequest(): StartRequest {
+  return { sandboxId: "", process: undefined };
+}
+
+export const StartRequest: MessageFns<StartRequest> = {
+  encode(message: StartRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.process !== undefined) {
+      ProcessSpec.encode(message.process, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.process = ProcessSpec.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StartRequest>): StartRequest {
+    return StartRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartRequest>): StartRequest {
+    const message = createBaseStartRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.process = (object.process !== undefined && object.process !== null)
+      ? ProcessSpec.fromPartial(object.process)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseProcess(): Process {
+  return {
+    processId: "",
+    pid: 0,
+    cmd: "",
+    args: [],
+    user: "",
+    cwd: "",
+    pty: false,
+    startedAt: undefined,
+    exited: undefined,
+    firstOffset: 0,
+    nextOffset: 0,
+  };
+}
+
+export const Process: MessageFns<Process> = {
+  encode(message: Process, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(16).uint32(message.pid);
+    }
+    if (message.cmd !== "") {
+      writer.uint32(26).string(message.cmd);
+    }
+    for (const v of message.args) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.user !== "") {
+      writer.uint32(42).string(message.user);
+    }
+    if (message.cwd !== "") {
+      writer.uint32(50).string(message.cwd);
+    }
+    if (message.pty !== false) {
+      writer.uint32(56).bool(message.pty);
+    }
+    if (message.startedAt !== undefined) {
+      Timestamp.encode(message.startedAt, writer.uint32(66).fork()).join();
+    }
+    if (message.exited !== undefined) {
+      ProcessExited.encode(message.exited, writer.uint32(74).fork()).join();
+    }
+    if (message.firstOffset !== 0) {
+      writer.uint32(81).double(message.firstOffset);
+    }
+    if (message.nextOffset !== 0) {
+      writer.uint32(89).double(message.nextOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Process {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcess();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.cmd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.args.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.pty = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.startedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.exited = ProcessExited.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.firstOffset = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.nextOffset = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Process>): Process {
+    return Process.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Process>): Process {
+    const message = createBaseProcess();
+    message.processId = object.processId ?? "";
+    message.pid = object.pid ?? 0;
+    message.cmd = object.cmd ?? "";
+    message.args = object.args?.map((e) => e) || [];
+    message.user = object.user ?? "";
+    message.cwd = object.cwd ?? "";
+    message.pty = object.pty ?? false;
+    message.startedAt = (object.startedAt !== undefined && object.startedAt !== null)
+      ? Timestamp.fromPartial(object.startedAt)
+      : undefined;
+    message.exited = (object.exited !== undefined && object.exited !== null)
+      ? ProcessExited.fromPartial(object.exited)
+      : undefined;
+    message.firstOffset = object.firstOffset ?? 0;
+    message.nextOffset = object.nextOffset ?? 0;
+    return message;
+  },
+};
+
+function createBaseAttachRequest(): AttachRequest {
+  return { sandboxId: "", processId: "", offset: undefined };
+}
+
+export const AttachRequest: MessageFns<AttachRequest> = {
+  encode(message: AttachRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.processId !== "") {
+      writer.uint32(18).string(message.processId);
+    }
+    if (message.offset !== undefined) {
+      writer.uint32(25).double(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.offset = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AttachRequest>): AttachRequest {
+    return AttachRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AttachRequest>): AttachRequest {
+    const message = createBaseAttachRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.processId = object.processId ?? "";
+    message.offset = object.offset ?? undefined;
+    return message;
+  },
+};
+
+function createBaseListProcessesRequest(): ListProcessesRequest {
+  return { sandboxId: "" };
+}
+
+export const ListProcessesRequest: MessageFns<ListProcessesRequest> = {
+  encode(message: ListProcessesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProcessesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProcessesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProcessesRequest>): ListProcessesRequest {
+    return ListProcessesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListProcessesRequest>): ListProcessesRequest {
+    const message = createBaseListProcessesRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    return message;
+  },
+};
+
+function createBaseListProcessesResponse(): ListProcessesResponse {
+  return { processes: [] };
+}
+
+export const ListProcessesResponse: MessageFns<ListProcessesResponse> = {
+  encode(message: ListProcessesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.processes) {
+      Process.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProcessesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProcessesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processes.push(Process.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProcessesResponse>): ListProcessesResponse {
+    return ListProcessesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListProcessesResponse>): ListProcessesResponse {
+    const message = createBaseListProcessesResponse();
+    message.processes = object.processes?.map((e) => Process.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSendSignalRequest(): SendSignalRequest {
+  return { sandboxId: "", processId: "", signal: 0 };
+}
+
+export const SendSignalRequest: MessageFns<SendSignalRequest> = {
+  encode(message: SendSignalRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.processId !== "") {
+      writer.uint32(18).string(message.processId);
+    }
+    if (message.signal !== 0) {
+      writer.uint32(24).int32(message.signal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendSignalRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendSignalRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.signal = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendSignalRequest>): SendSignalRequest {
+    return SendSignalRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SendSignalRequest>): SendSignalRequest {
+    const message = createBaseSendSignalRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.processId = object.processId ?? "";
+    message.signal = object.signal ?? 0;
+    return message;
+  },
+};
+
+function createBaseSendInputRequest(): SendInputRequest {
+  return { sandboxId: "", processId: "", input: Buffer.alloc(0) };
+}
+
+export const SendInputRequest: MessageFns<SendInputRequest> = {
+  encode(message: SendInputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.processId !== "") {
+      writer.uint32(18).string(message.processId);
+    }
+    if (message.input.length !== 0) {
+      writer.uint32(26).bytes(message.input);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendInputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendInputRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.input = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendInputRequest>): SendInputRequest {
+    return SendInputRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SendInputRequest>): SendInputRequest {
+    const message = createBaseSendInputRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.processId = object.processId ?? "";
+    message.input = object.input ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseCloseStdinRequest(): CloseStdinRequest {
+  return { sandboxId: "", processId: "" };
+}
+
+export const CloseStdinRequest: MessageFns<CloseStdinRequest> = {
+  encode(message: CloseStdinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sandboxId !== "") {
+      writer.uint32(10).string(message.sandboxId);
+    }
+    if (message.processId !== "") {
+      writer.uint32(18).string(message.processId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseStdinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseStdinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sandboxId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CloseStdinRequest>): CloseStdinRequest {
+    return CloseStdinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CloseStdinRequest>): CloseStdinRequest {
+    const message = createBaseCloseStdinRequest();
+    message.sandboxId = object.sandboxId ?? "";
+    message.processId = object.processId ?? "";
+    return message;
+  },
+};
+
+/**
+ * ProcessService runs programs in a sandbox: to their end in one call, as a
+ * stream, or in the background.
+ *
+ * A program that ExecStream or Start has started has a process id. It lives on
+ * when its stream ends, also when the connection breaks. What it prints counts
+ * from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+ * there Attach goes on, from any offset. While the stream that started the
+ * program is open, the program waits for it when it is 1 MiB behind, so nothing
+ * is lost. When that stream is gone the oldest output makes room for new.
+ */
 export type ProcessServiceService = typeof ProcessServiceService;
 export const ProcessServiceService = {
   /** Exec runs a program to its end and returns what it printed. */
@@ -461,11 +2316,142 @@ export const ProcessServiceService = {
     responseSerialize: (value: ExecResponse): Buffer => Buffer.from(ExecResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExecResponse => ExecResponse.decode(value),
   },
+  /**
+   * ExecStream runs a program, or goes on with one, as a conversation. The first
+   * message names the sandbox and says `start` or `attach`; others follow in any
+   * order. The answers are `started`, output in order, then `exited`, and the
+   * stream ends. It stays open while the sandbox is paused and goes on after the
+   * resume. A stream that breaks leaves the program alone: attach to go on.
+   *
+   * Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+   * message is the JSON of one message; an empty one says that no more follow.
+   */
+  execStream: {
+    path: "/wrenn.v1.ProcessService/ExecStream" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExecStreamRequest): Buffer => Buffer.from(ExecStreamRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExecStreamRequest => ExecStreamRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /** Start starts a program in the background and answers when it runs. */
+  start: {
+    path: "/wrenn.v1.ProcessService/Start" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartRequest): Buffer => Buffer.from(StartRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartRequest => StartRequest.decode(value),
+    responseSerialize: (value: Process): Buffer => Buffer.from(Process.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Process => Process.decode(value),
+  },
+  /**
+   * Attach follows the output of a program from an offset: `started`, output,
+   * `exited`. When that output is no longer kept, or the reader falls behind what
+   * is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+   * `first_offset` names the first that is.
+   */
+  attach: {
+    path: "/wrenn.v1.ProcessService/Attach" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: AttachRequest): Buffer => Buffer.from(AttachRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AttachRequest => AttachRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /**
+   * ListProcesses lists the programs that ExecStream and Start have started, also
+   * those that have ended as long as their output is kept.
+   */
+  listProcesses: {
+    path: "/wrenn.v1.ProcessService/ListProcesses" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListProcessesRequest): Buffer => Buffer.from(ListProcessesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListProcessesRequest => ListProcessesRequest.decode(value),
+    responseSerialize: (value: ListProcessesResponse): Buffer =>
+      Buffer.from(ListProcessesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListProcessesResponse => ListProcessesResponse.decode(value),
+  },
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: {
+    path: "/wrenn.v1.ProcessService/SendSignal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendSignalRequest): Buffer => Buffer.from(SendSignalRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendSignalRequest => SendSignalRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /**
+   * SendInput adds to a program's standard input, or types on its terminal. It
+   * answers when the program's queue has taken it.
+   */
+  sendInput: {
+    path: "/wrenn.v1.ProcessService/SendInput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendInputRequest): Buffer => Buffer.from(SendInputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendInputRequest => SendInputRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /**
+   * CloseStdin lets the program read end of file after all input that was sent.
+   * An input that is closed already is no error.
+   */
+  closeStdin: {
+    path: "/wrenn.v1.ProcessService/CloseStdin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CloseStdinRequest): Buffer => Buffer.from(CloseStdinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CloseStdinRequest => CloseStdinRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
 } as const;
 
 export interface ProcessServiceServer extends UntypedServiceImplementation {
   /** Exec runs a program to its end and returns what it printed. */
   exec: handleUnaryCall<ExecRequest, ExecResponse>;
+  /**
+   * ExecStream runs a program, or goes on with one, as a conversation. The first
+   * message names the sandbox and says `start` or `attach`; others follow in any
+   * order. The answers are `started`, output in order, then `exited`, and the
+   * stream ends. It stays open while the sandbox is paused and goes on after the
+   * resume. A stream that breaks leaves the program alone: attach to go on.
+   *
+   * Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+   * message is the JSON of one message; an empty one says that no more follow.
+   */
+  execStream: handleBidiStreamingCall<ExecStreamRequest, ProcessEvent>;
+  /** Start starts a program in the background and answers when it runs. */
+  start: handleUnaryCall<StartRequest, Process>;
+  /**
+   * Attach follows the output of a program from an offset: `started`, output,
+   * `exited`. When that output is no longer kept, or the reader falls behind what
+   * is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+   * `first_offset` names the first that is.
+   */
+  attach: handleServerStreamingCall<AttachRequest, ProcessEvent>;
+  /**
+   * ListProcesses lists the programs that ExecStream and Start have started, also
+   * those that have ended as long as their output is kept.
+   */
+  listProcesses: handleUnaryCall<ListProcessesRequest, ListProcessesResponse>;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: handleUnaryCall<SendSignalRequest, Empty>;
+  /**
+   * SendInput adds to a program's standard input, or types on its terminal. It
+   * answers when the program's queue has taken it.
+   */
+  sendInput: handleUnaryCall<SendInputRequest, Empty>;
+  /**
+   * CloseStdin lets the program read end of file after all input that was sent.
+   * An input that is closed already is no error.
+   */
+  closeStdin: handleUnaryCall<CloseStdinRequest, Empty>;
 }
 
 export interface ProcessServiceClient extends Client {
@@ -481,6 +2467,117 @@ export interface ProcessServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExecResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * ExecStream runs a program, or goes on with one, as a conversation. The first
+   * message names the sandbox and says `start` or `attach`; others follow in any
+   * order. The answers are `started`, output in order, then `exited`, and the
+   * stream ends. It stays open while the sandbox is paused and goes on after the
+   * resume. A stream that breaks leaves the program alone: attach to go on.
+   *
+   * Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+   * message is the JSON of one message; an empty one says that no more follow.
+   */
+  execStream(): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  execStream(options: Partial<CallOptions>): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  execStream(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  /** Start starts a program in the background and answers when it runs. */
+  start(request: StartRequest, callback: (error: ServiceError | null, response: Process) => void): ClientUnaryCall;
+  start(
+    request: StartRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Process) => void,
+  ): ClientUnaryCall;
+  start(
+    request: StartRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Process) => void,
+  ): ClientUnaryCall;
+  /**
+   * Attach follows the output of a program from an offset: `started`, output,
+   * `exited`. When that output is no longer kept, or the reader falls behind what
+   * is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+   * `first_offset` names the first that is.
+   */
+  attach(request: AttachRequest, options?: Partial<CallOptions>): ClientReadableStream<ProcessEvent>;
+  attach(
+    request: AttachRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ProcessEvent>;
+  /**
+   * ListProcesses lists the programs that ExecStream and Start have started, also
+   * those that have ended as long as their output is kept.
+   */
+  listProcesses(
+    request: ListProcessesRequest,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal(
+    request: SendSignalRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /**
+   * SendInput adds to a program's standard input, or types on its terminal. It
+   * answers when the program's queue has taken it.
+   */
+  sendInput(
+    request: SendInputRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /**
+   * CloseStdin lets the program read end of file after all input that was sent.
+   * An input that is closed already is no error.
+   */
+  closeStdin(
+    request: CloseStdinRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
   ): ClientUnaryCall;
 }
 

@@ -109,8 +109,12 @@ export interface GetSandboxRequest {
 export interface ListSandboxesRequest {
   /** Sandboxes on a page, 1 to 100; 0 means 100. */
   pageSize: number;
-  /** `next_page_token` of the page before. */
+  /** `next_page_token` of the page before, which had the same filters. */
   pageToken: string;
+  /** Only sandboxes in one of these states; all when empty. */
+  states: SandboxState[];
+  /** Only sandboxes whose metadata holds all of these, each `key=value`. */
+  metadata: string[];
 }
 
 /** ListSandboxesResponse is one page of sandboxes. */
@@ -644,7 +648,7 @@ export const GetSandboxRequest: MessageFns<GetSandboxRequest> = {
 };
 
 function createBaseListSandboxesRequest(): ListSandboxesRequest {
-  return { pageSize: 0, pageToken: "" };
+  return { pageSize: 0, pageToken: "", states: [], metadata: [] };
 }
 
 export const ListSandboxesRequest: MessageFns<ListSandboxesRequest> = {
@@ -654,6 +658,16 @@ export const ListSandboxesRequest: MessageFns<ListSandboxesRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(18).string(message.pageToken);
+    }
+    if (message.states.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.states) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    for (const v of message.metadata) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -687,6 +701,32 @@ export const ListSandboxesRequest: MessageFns<ListSandboxesRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 3: {
+            if (tag === 24) {
+              message.states.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.metadata.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -706,6 +746,8 @@ export const ListSandboxesRequest: MessageFns<ListSandboxesRequest> = {
     const message = createBaseListSandboxesRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.states = object.states?.map((e) => e) || [];
+    message.metadata = object.metadata?.map((e) => e) || [];
     return message;
   },
 };

@@ -11,7 +11,11 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -22,6 +26,42 @@ import {
 export const protobufPackage = "wrenn.envd.v1";
 
 export const protobufFileName = "wrenn/envd/v1/filesystem.proto";
+
+/** FileType is what is at a path. */
+export enum FileType {
+  /** FILE_TYPE_UNSPECIFIED - Not a type. */
+  FILE_TYPE_UNSPECIFIED = 0,
+  /** FILE_TYPE_FILE - A regular file. */
+  FILE_TYPE_FILE = 1,
+  /** FILE_TYPE_DIRECTORY - A directory. */
+  FILE_TYPE_DIRECTORY = 2,
+  /** FILE_TYPE_SYMLINK - A symbolic link. */
+  FILE_TYPE_SYMLINK = 3,
+  /** FILE_TYPE_OTHER - A device, a pipe or a socket. */
+  FILE_TYPE_OTHER = 4,
+  UNRECOGNIZED = -1,
+}
+
+/** FileEventType is what happened to a file. */
+export enum FileEventType {
+  /** FILE_EVENT_TYPE_UNSPECIFIED - Not a type. */
+  FILE_EVENT_TYPE_UNSPECIFIED = 0,
+  /** FILE_EVENT_TYPE_READY - The watch has begun. */
+  FILE_EVENT_TYPE_READY = 1,
+  /** FILE_EVENT_TYPE_CREATE - It was made, or moved here from outside. */
+  FILE_EVENT_TYPE_CREATE = 2,
+  /** FILE_EVENT_TYPE_WRITE - Its content was changed. */
+  FILE_EVENT_TYPE_WRITE = 3,
+  /** FILE_EVENT_TYPE_REMOVE - It was deleted, or moved away. */
+  FILE_EVENT_TYPE_REMOVE = 4,
+  /** FILE_EVENT_TYPE_RENAME - It got another path. */
+  FILE_EVENT_TYPE_RENAME = 5,
+  /** FILE_EVENT_TYPE_CHMOD - Its permissions, owner or times were changed. */
+  FILE_EVENT_TYPE_CHMOD = 6,
+  /** FILE_EVENT_TYPE_OVERFLOW - Some events were lost. */
+  FILE_EVENT_TYPE_OVERFLOW = 7,
+  UNRECOGNIZED = -1,
+}
 
 /** WriteFileRequest holds a file. */
 export interface WriteFileRequest {
@@ -53,6 +93,129 @@ export interface ReadFileRequest {
 export interface ReadFileResponse {
   /** Content. */
   content: Buffer;
+}
+
+/** StreamWriteFileRequest is a file, or a further piece of one. */
+export interface StreamWriteFileRequest {
+  /** Absolute path; in the first message only, as all fields but `content`. */
+  path: string;
+  /** The next piece of the content. */
+  content: Buffer;
+  /** Owner of a new file; `root` when empty. */
+  user: string;
+  /** Permission bits; 0 keeps a file's own, and means octal 644 for a new one. */
+  mode: number;
+}
+
+/** StreamReadFileRequest names a file. */
+export interface StreamReadFileRequest {
+  /** Absolute path. */
+  path: string;
+}
+
+/** StreamReadFileResponse is a piece of a file. */
+export interface StreamReadFileResponse {
+  /** The next piece of the content. */
+  content: Buffer;
+}
+
+/**
+ * FileInfo is what is at a path. A name that is not valid UTF-8 has U+FFFD for
+ * what is not.
+ */
+export interface FileInfo {
+  /** Absolute path. */
+  path: string;
+  /** What it is. */
+  type: FileType;
+  /** Size in bytes. */
+  sizeBytes: bigint;
+  /** Permission bits. */
+  mode: number;
+  /** Name of the owner, or its number when it has no name. */
+  owner: string;
+  /** Name of the group, or its number when it has no name. */
+  group: string;
+  /** When its content was last changed, in nanoseconds since the epoch. */
+  modifiedAtNs: bigint;
+  /** What a symbolic link points to, as it says; empty otherwise. */
+  symlinkTarget: string;
+}
+
+/** StatRequest names a path. */
+export interface StatRequest {
+  /** Absolute path. */
+  path: string;
+}
+
+/** ListDirRequest asks for a part of a directory. */
+export interface ListDirRequest {
+  /** Absolute path of the directory. */
+  path: string;
+  /** Levels below the directory, at least 1. */
+  depth: number;
+  /** Entries at most, 1 to 1000. */
+  entriesMax: number;
+  /** Path of the last entry of the part before; empty for the first part. */
+  after: string;
+}
+
+/** ListDirResponse is a part of a directory. */
+export interface ListDirResponse {
+  /** The entries. */
+  entries: FileInfo[];
+  /** Whether there are more. */
+  hasMore: boolean;
+}
+
+/** MakeDirRequest names the directory to make. */
+export interface MakeDirRequest {
+  /** Absolute path. */
+  path: string;
+  /** Owner of what is made; `root` when empty. */
+  user: string;
+  /** Permission bits of a new directory; 0 means octal 755. */
+  mode: number;
+}
+
+/** MoveRequest says what goes where. */
+export interface MoveRequest {
+  /** Absolute path that it has. */
+  source: string;
+  /** Absolute path that it gets; missing folders are made. */
+  destination: string;
+  /** Owner of the folders that are made; `root` when empty. */
+  user: string;
+}
+
+/** RemoveRequest names what to delete. */
+export interface RemoveRequest {
+  /** Absolute path. */
+  path: string;
+}
+
+/** RemoveResponse is empty. */
+export interface RemoveResponse {
+}
+
+/** WatchDirRequest names the directory to watch. */
+export interface WatchDirRequest {
+  /** Absolute path of the directory. */
+  path: string;
+  /** Whether the directories in it are watched, too. */
+  recursive: boolean;
+}
+
+/** FileEvent is something that happened to a file. */
+export interface FileEvent {
+  /** What happened. */
+  type: FileEventType;
+  /** Absolute path. */
+  path: string;
+  /** Path before a rename; empty otherwise. */
+  oldPath: string;
+  /** Whether it is a directory. */
+  isDirectory: boolean;
 }
 
 function createBaseWriteFileRequest(): WriteFileRequest {
@@ -323,6 +486,981 @@ export const ReadFileResponse: MessageFns<ReadFileResponse> = {
   },
 };
 
+function createBaseStreamWriteFileRequest(): StreamWriteFileRequest {
+  return { path: "", content: Buffer.alloc(0), user: "", mode: 0 };
+}
+
+export const StreamWriteFileRequest: MessageFns<StreamWriteFileRequest> = {
+  encode(message: StreamWriteFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.content.length !== 0) {
+      writer.uint32(18).bytes(message.content);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).uint32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamWriteFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamWriteFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.content = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamWriteFileRequest>): StreamWriteFileRequest {
+    return StreamWriteFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamWriteFileRequest>): StreamWriteFileRequest {
+    const message = createBaseStreamWriteFileRequest();
+    message.path = object.path ?? "";
+    message.content = object.content ?? Buffer.alloc(0);
+    message.user = object.user ?? "";
+    message.mode = object.mode ?? 0;
+    return message;
+  },
+};
+
+function createBaseStreamReadFileRequest(): StreamReadFileRequest {
+  return { path: "" };
+}
+
+export const StreamReadFileRequest: MessageFns<StreamReadFileRequest> = {
+  encode(message: StreamReadFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamReadFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamReadFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamReadFileRequest>): StreamReadFileRequest {
+    return StreamReadFileRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamReadFileRequest>): StreamReadFileRequest {
+    const message = createBaseStreamReadFileRequest();
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseStreamReadFileResponse(): StreamReadFileResponse {
+  return { content: Buffer.alloc(0) };
+}
+
+export const StreamReadFileResponse: MessageFns<StreamReadFileResponse> = {
+  encode(message: StreamReadFileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.content.length !== 0) {
+      writer.uint32(10).bytes(message.content);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamReadFileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamReadFileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.content = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StreamReadFileResponse>): StreamReadFileResponse {
+    return StreamReadFileResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamReadFileResponse>): StreamReadFileResponse {
+    const message = createBaseStreamReadFileResponse();
+    message.content = object.content ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseFileInfo(): FileInfo {
+  return { path: "", type: 0, sizeBytes: 0n, mode: 0, owner: "", group: "", modifiedAtNs: 0n, symlinkTarget: "" };
+}
+
+export const FileInfo: MessageFns<FileInfo> = {
+  encode(message: FileInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).int32(message.type);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.sizeBytes);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).uint32(message.mode);
+    }
+    if (message.owner !== "") {
+      writer.uint32(42).string(message.owner);
+    }
+    if (message.group !== "") {
+      writer.uint32(50).string(message.group);
+    }
+    if (message.modifiedAtNs !== 0n) {
+      if (BigInt.asIntN(64, message.modifiedAtNs) !== message.modifiedAtNs) {
+        throw new globalThis.Error("value provided for field message.modifiedAtNs of type sfixed64 too large");
+      }
+      writer.uint32(57).sfixed64(message.modifiedAtNs);
+    }
+    if (message.symlinkTarget !== "") {
+      writer.uint32(66).string(message.symlinkTarget);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.modifiedAtNs = reader.sfixed64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.symlinkTarget = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileInfo>): FileInfo {
+    return FileInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileInfo>): FileInfo {
+    const message = createBaseFileInfo();
+    message.path = object.path ?? "";
+    message.type = object.type ?? 0;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.mode = object.mode ?? 0;
+    message.owner = object.owner ?? "";
+    message.group = object.group ?? "";
+    message.modifiedAtNs = (object.modifiedAtNs !== undefined && object.modifiedAtNs !== null)
+      ? BigInt(object.modifiedAtNs)
+      : 0n;
+    message.symlinkTarget = object.symlinkTarget ?? "";
+    return message;
+  },
+};
+
+function createBaseStatRequest(): StatRequest {
+  return { path: "" };
+}
+
+export const StatRequest: MessageFns<StatRequest> = {
+  encode(message: StatRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StatRequest>): StatRequest {
+    return StatRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatRequest>): StatRequest {
+    const message = createBaseStatRequest();
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseListDirRequest(): ListDirRequest {
+  return { path: "", depth: 0, entriesMax: 0, after: "" };
+}
+
+export const ListDirRequest: MessageFns<ListDirRequest> = {
+  encode(message: ListDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.depth !== 0) {
+      writer.uint32(16).uint32(message.depth);
+    }
+    if (message.entriesMax !== 0) {
+      writer.uint32(24).uint32(message.entriesMax);
+    }
+    if (message.after !== "") {
+      writer.uint32(34).string(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.depth = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.entriesMax = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDirRequest>): ListDirRequest {
+    return ListDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDirRequest>): ListDirRequest {
+    const message = createBaseListDirRequest();
+    message.path = object.path ?? "";
+    message.depth = object.depth ?? 0;
+    message.entriesMax = object.entriesMax ?? 0;
+    message.after = object.after ?? "";
+    return message;
+  },
+};
+
+function createBaseListDirResponse(): ListDirResponse {
+  return { entries: [], hasMore: false };
+}
+
+export const ListDirResponse: MessageFns<ListDirResponse> = {
+  encode(message: ListDirResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      FileInfo.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(16).bool(message.hasMore);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDirResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDirResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(FileInfo.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDirResponse>): ListDirResponse {
+    return ListDirResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDirResponse>): ListDirResponse {
+    const message = createBaseListDirResponse();
+    message.entries = object.entries?.map((e) => FileInfo.fromPartial(e)) || [];
+    message.hasMore = object.hasMore ?? false;
+    return message;
+  },
+};
+
+function createBaseMakeDirRequest(): MakeDirRequest {
+  return { path: "", user: "", mode: 0 };
+}
+
+export const MakeDirRequest: MessageFns<MakeDirRequest> = {
+  encode(message: MakeDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(24).uint32(message.mode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MakeDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMakeDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MakeDirRequest>): MakeDirRequest {
+    return MakeDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MakeDirRequest>): MakeDirRequest {
+    const message = createBaseMakeDirRequest();
+    message.path = object.path ?? "";
+    message.user = object.user ?? "";
+    message.mode = object.mode ?? 0;
+    return message;
+  },
+};
+
+function createBaseMoveRequest(): MoveRequest {
+  return { source: "", destination: "", user: "" };
+}
+
+export const MoveRequest: MessageFns<MoveRequest> = {
+  encode(message: MoveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== "") {
+      writer.uint32(10).string(message.source);
+    }
+    if (message.destination !== "") {
+      writer.uint32(18).string(message.destination);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.destination = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MoveRequest>): MoveRequest {
+    return MoveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MoveRequest>): MoveRequest {
+    const message = createBaseMoveRequest();
+    message.source = object.source ?? "";
+    message.destination = object.destination ?? "";
+    message.user = object.user ?? "";
+    return message;
+  },
+};
+
+function createBaseRemoveRequest(): RemoveRequest {
+  return { path: "" };
+}
+
+export const RemoveRequest: MessageFns<RemoveRequest> = {
+  encode(message: RemoveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemoveRequest>): RemoveRequest {
+    return RemoveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveRequest>): RemoveRequest {
+    const message = createBaseRemoveRequest();
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseRemoveResponse(): RemoveResponse {
+  return {};
+}
+
+export const RemoveResponse: MessageFns<RemoveResponse> = {
+  encode(_: RemoveResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemoveResponse>): RemoveResponse {
+    return RemoveResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RemoveResponse>): RemoveResponse {
+    const message = createBaseRemoveResponse();
+    return message;
+  },
+};
+
+function createBaseWatchDirRequest(): WatchDirRequest {
+  return { path: "", recursive: false };
+}
+
+export const WatchDirRequest: MessageFns<WatchDirRequest> = {
+  encode(message: WatchDirRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.recursive !== false) {
+      writer.uint32(16).bool(message.recursive);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchDirRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchDirRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.recursive = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WatchDirRequest>): WatchDirRequest {
+    return WatchDirRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchDirRequest>): WatchDirRequest {
+    const message = createBaseWatchDirRequest();
+    message.path = object.path ?? "";
+    message.recursive = object.recursive ?? false;
+    return message;
+  },
+};
+
+function createBaseFileEvent(): FileEvent {
+  return { type: 0, path: "", oldPath: "", isDirectory: false };
+}
+
+export const FileEvent: MessageFns<FileEvent> = {
+  encode(message: FileEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== 0) {
+      writer.uint32(8).int32(message.type);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.oldPath !== "") {
+      writer.uint32(26).string(message.oldPath);
+    }
+    if (message.isDirectory !== false) {
+      writer.uint32(32).bool(message.isDirectory);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.oldPath = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isDirectory = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FileEvent>): FileEvent {
+    return FileEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FileEvent>): FileEvent {
+    const message = createBaseFileEvent();
+    message.type = object.type ?? 0;
+    message.path = object.path ?? "";
+    message.oldPath = object.oldPath ?? "";
+    message.isDirectory = object.isDirectory ?? false;
+    return message;
+  },
+};
+
 /**
  * FilesystemService reads and writes files of the guest. Every call carries
  * the sandbox's token in the metadata key `x-envd-token`.
@@ -352,6 +1490,93 @@ export const FilesystemServiceService = {
     responseSerialize: (value: ReadFileResponse): Buffer => Buffer.from(ReadFileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadFileResponse => ReadFileResponse.decode(value),
   },
+  /**
+   * StreamWriteFile writes a file of any size as WriteFile does. The first
+   * message holds all fields, those after it only `content`. A stream that is
+   * cancelled leaves nothing.
+   */
+  streamWriteFile: {
+    path: "/wrenn.envd.v1.FilesystemService/StreamWriteFile" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: StreamWriteFileRequest): Buffer =>
+      Buffer.from(StreamWriteFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamWriteFileRequest => StreamWriteFileRequest.decode(value),
+    responseSerialize: (value: WriteFileResponse): Buffer => Buffer.from(WriteFileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WriteFileResponse => WriteFileResponse.decode(value),
+  },
+  /** StreamReadFile returns a file of any size in pieces of at most 64 KiB. */
+  streamReadFile: {
+    path: "/wrenn.envd.v1.FilesystemService/StreamReadFile" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: StreamReadFileRequest): Buffer =>
+      Buffer.from(StreamReadFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamReadFileRequest => StreamReadFileRequest.decode(value),
+    responseSerialize: (value: StreamReadFileResponse): Buffer =>
+      Buffer.from(StreamReadFileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StreamReadFileResponse => StreamReadFileResponse.decode(value),
+  },
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat: {
+    path: "/wrenn.envd.v1.FilesystemService/Stat" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StatRequest): Buffer => Buffer.from(StatRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StatRequest => StatRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** ListDir lists a directory down to a depth in the order of paths, part by part. */
+  listDir: {
+    path: "/wrenn.envd.v1.FilesystemService/ListDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDirRequest): Buffer => Buffer.from(ListDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDirRequest => ListDirRequest.decode(value),
+    responseSerialize: (value: ListDirResponse): Buffer => Buffer.from(ListDirResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDirResponse => ListDirResponse.decode(value),
+  },
+  /** MakeDir makes a directory and those above it; one that is there is no error. */
+  makeDir: {
+    path: "/wrenn.envd.v1.FilesystemService/MakeDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MakeDirRequest): Buffer => Buffer.from(MakeDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MakeDirRequest => MakeDirRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** Move renames; what is a file at the destination is replaced. */
+  move: {
+    path: "/wrenn.envd.v1.FilesystemService/Move" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MoveRequest): Buffer => Buffer.from(MoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MoveRequest => MoveRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove: {
+    path: "/wrenn.envd.v1.FilesystemService/Remove" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveRequest): Buffer => Buffer.from(RemoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveRequest => RemoveRequest.decode(value),
+    responseSerialize: (value: RemoveResponse): Buffer => Buffer.from(RemoveResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveResponse => RemoveResponse.decode(value),
+  },
+  /** WatchDir tells what happens in a directory, after a first event READY. */
+  watchDir: {
+    path: "/wrenn.envd.v1.FilesystemService/WatchDir" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchDirRequest): Buffer => Buffer.from(WatchDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchDirRequest => WatchDirRequest.decode(value),
+    responseSerialize: (value: FileEvent): Buffer => Buffer.from(FileEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileEvent => FileEvent.decode(value),
+  },
 } as const;
 
 export interface FilesystemServiceServer extends UntypedServiceImplementation {
@@ -362,6 +1587,26 @@ export interface FilesystemServiceServer extends UntypedServiceImplementation {
   writeFile: handleUnaryCall<WriteFileRequest, WriteFileResponse>;
   /** ReadFile returns a whole file. */
   readFile: handleUnaryCall<ReadFileRequest, ReadFileResponse>;
+  /**
+   * StreamWriteFile writes a file of any size as WriteFile does. The first
+   * message holds all fields, those after it only `content`. A stream that is
+   * cancelled leaves nothing.
+   */
+  streamWriteFile: handleClientStreamingCall<StreamWriteFileRequest, WriteFileResponse>;
+  /** StreamReadFile returns a file of any size in pieces of at most 64 KiB. */
+  streamReadFile: handleServerStreamingCall<StreamReadFileRequest, StreamReadFileResponse>;
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat: handleUnaryCall<StatRequest, FileInfo>;
+  /** ListDir lists a directory down to a depth in the order of paths, part by part. */
+  listDir: handleUnaryCall<ListDirRequest, ListDirResponse>;
+  /** MakeDir makes a directory and those above it; one that is there is no error. */
+  makeDir: handleUnaryCall<MakeDirRequest, FileInfo>;
+  /** Move renames; what is a file at the destination is replaced. */
+  move: handleUnaryCall<MoveRequest, FileInfo>;
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove: handleUnaryCall<RemoveRequest, RemoveResponse>;
+  /** WatchDir tells what happens in a directory, after a first event READY. */
+  watchDir: handleServerStreamingCall<WatchDirRequest, FileEvent>;
 }
 
 export interface FilesystemServiceClient extends Client {
@@ -400,6 +1645,115 @@ export interface FilesystemServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReadFileResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * StreamWriteFile writes a file of any size as WriteFile does. The first
+   * message holds all fields, those after it only `content`. A stream that is
+   * cancelled leaves nothing.
+   */
+  streamWriteFile(
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  /** StreamReadFile returns a file of any size in pieces of at most 64 KiB. */
+  streamReadFile(
+    request: StreamReadFileRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<StreamReadFileResponse>;
+  streamReadFile(
+    request: StreamReadFileRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<StreamReadFileResponse>;
+  /** Stat says what is at a path; a symbolic link is not followed. */
+  stat(request: StatRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** ListDir lists a directory down to a depth in the order of paths, part by part. */
+  listDir(
+    request: ListDirRequest,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  /** MakeDir makes a directory and those above it; one that is there is no error. */
+  makeDir(request: MakeDirRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** Move renames; what is a file at the destination is replaced. */
+  move(request: MoveRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** Remove deletes a file, a link, or a directory with all that is in it. */
+  remove(
+    request: RemoveRequest,
+    callback: (error: ServiceError | null, response: RemoveResponse) => void,
+  ): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveResponse) => void,
+  ): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveResponse) => void,
+  ): ClientUnaryCall;
+  /** WatchDir tells what happens in a directory, after a first event READY. */
+  watchDir(request: WatchDirRequest, options?: Partial<CallOptions>): ClientReadableStream<FileEvent>;
+  watchDir(
+    request: WatchDirRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FileEvent>;
 }
 
 export const FilesystemServiceClient = makeGenericClientConstructor(

@@ -12,15 +12,31 @@ import {
   Client,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 
 export const protobufPackage = "wrenn.envd.v1";
 
 export const protobufFileName = "wrenn/envd/v1/process.proto";
+
+/** OutputStream is where output came out. */
+export enum OutputStream {
+  /** OUTPUT_STREAM_UNSPECIFIED - Not a stream. */
+  OUTPUT_STREAM_UNSPECIFIED = 0,
+  /** OUTPUT_STREAM_STDOUT - Standard output. */
+  OUTPUT_STREAM_STDOUT = 1,
+  /** OUTPUT_STREAM_STDERR - Standard error. */
+  OUTPUT_STREAM_STDERR = 2,
+  /** OUTPUT_STREAM_PTY - The terminal. */
+  OUTPUT_STREAM_PTY = 3,
+  UNRECOGNIZED = -1,
+}
 
 /** StartRequest says what to run. */
 export interface StartRequest {
@@ -80,6 +96,194 @@ export interface StartResponse_Exited {
   timedOut: boolean;
   /** Milliseconds from start to end. */
   durationMs: number;
+}
+
+/** LaunchRequest says what to run. */
+export interface LaunchRequest {
+  /** Id of the process, lower-case letters and digits, at most 64. */
+  processId: string;
+  /** Program: a path, or a name looked up in PATH. */
+  cmd: string;
+  /** Arguments. */
+  args: string[];
+  /** Environment variables, over those that PostInit set. */
+  env: { [key: string]: string };
+  /** Working directory; the user's home when empty. */
+  cwd: string;
+  /** User; `root` when empty. */
+  user: string;
+  /** Milliseconds after which the process group is killed; 0 means never. */
+  timeoutMs: bigint;
+  /** Size of its terminal; absent when it has none. */
+  pty:
+    | TerminalSize
+    | undefined;
+  /** Whether its input is at its end from the start. */
+  closeStdin: boolean;
+  /**
+   * Whom the program waits for when the output that is kept is full; empty when
+   * nobody. The holder is whoever launches or attaches with this id. When its
+   * stream ends the program waits no more; but a stream that the restore of a
+   * snapshot broke has half a minute to be attached anew.
+   */
+  holderId: string;
+}
+
+export interface LaunchRequest_EnvEntry {
+  key: string;
+  value: string;
+}
+
+/** TerminalSize is the size of a terminal in characters. */
+export interface TerminalSize {
+  /** Columns. */
+  cols: number;
+  /** Rows. */
+  rows: number;
+}
+
+/** AttachRequest says what to follow. */
+export interface AttachRequest {
+  /** Id of the process. */
+  processId: string;
+  /** Offset of the first byte; absent means the first that is kept. */
+  offset?:
+    | bigint
+    | undefined;
+  /** The id of LaunchRequest when the holder comes back; empty otherwise. */
+  holderId: string;
+}
+
+/** ProcessEvent is one event of a launched program. */
+export interface ProcessEvent {
+  /** The event. */
+  event:
+    | //
+    /** The program runs. */
+    { $case: "started"; value: ProcessEvent_Started }
+    | //
+    /** It wrote something. */
+    { $case: "output"; value: ProcessEvent_Output }
+    | //
+    /** It ended; the last event. */
+    { $case: "exited"; value: ProcessEvent_Exited }
+    | undefined;
+}
+
+/** Started says that the program runs. */
+export interface ProcessEvent_Started {
+  /** Process id in the guest. */
+  pid: number;
+}
+
+/** Output is a piece of output, at most 32 KiB. */
+export interface ProcessEvent_Output {
+  /** Where it came out. */
+  stream: OutputStream;
+  /** Bytes that the program had written before it, all streams together. */
+  offset: bigint;
+  /** The bytes. */
+  data: Buffer;
+}
+
+/** Exited says how the program ended. */
+export interface ProcessEvent_Exited {
+  /** Exit code; 128 plus the signal's number when a signal ended it. */
+  exitCode: number;
+  /** Name of the signal that ended it; empty otherwise. */
+  signal: string;
+  /** Whether `timeout_ms` had passed. */
+  timedOut: boolean;
+  /** Milliseconds from start to end. */
+  durationMs: number;
+}
+
+/** ListProcessesRequest is empty. */
+export interface ListProcessesRequest {
+}
+
+/** ListProcessesResponse holds the launched programs. */
+export interface ListProcessesResponse {
+  /** The programs. */
+  processes: Process[];
+}
+
+/** Process is a launched program. */
+export interface Process {
+  /** Id of the process. */
+  processId: string;
+  /** Process id in the guest. */
+  pid: number;
+  /** Program. */
+  cmd: string;
+  /** Arguments; the first 4096 characters of them all. */
+  args: string[];
+  /** User. */
+  user: string;
+  /** Working directory. */
+  cwd: string;
+  /** Whether it has a terminal. */
+  pty: boolean;
+  /** When it was started, in nanoseconds since the epoch by the guest's clock. */
+  startedAtNs: bigint;
+  /** How it ended; absent while it runs. */
+  exited:
+    | ProcessEvent_Exited
+    | undefined;
+  /** Offset of the first output that is kept. */
+  firstOffset: bigint;
+  /** Offset of what it writes next. */
+  nextOffset: bigint;
+}
+
+/** SendSignalRequest says what to send. */
+export interface SendSignalRequest {
+  /** Id of the process. */
+  processId: string;
+  /** Number of the signal. */
+  signal: number;
+}
+
+/** SendSignalResponse is empty. */
+export interface SendSignalResponse {
+}
+
+/** SendInputRequest is a piece of input. */
+export interface SendInputRequest {
+  /** Id of the process. */
+  processId: string;
+  /** The input, at most 1 MiB. */
+  input: Buffer;
+  /** Who sends it: the host's own id of one sequence of pieces. */
+  writerId: string;
+  /** Number of the piece in that sequence, from 1. */
+  sequence: bigint;
+}
+
+/** SendInputResponse is empty. */
+export interface SendInputResponse {
+}
+
+/** CloseStdinRequest names the process. */
+export interface CloseStdinRequest {
+  /** Id of the process. */
+  processId: string;
+}
+
+/** CloseStdinResponse is empty. */
+export interface CloseStdinResponse {
+}
+
+/** ResizeRequest is the new size of a terminal. */
+export interface ResizeRequest {
+  /** Id of the process. */
+  processId: string;
+  /** The size. */
+  size: TerminalSize | undefined;
+}
+
+/** ResizeResponse is empty. */
+export interface ResizeResponse {
 }
 
 function createBaseStartRequest(): StartRequest {
@@ -548,6 +752,1495 @@ export const StartResponse_Exited: MessageFns<StartResponse_Exited> = {
   },
 };
 
+function createBaseLaunchRequest(): LaunchRequest {
+  return {
+    processId: "",
+    cmd: "",
+    args: [],
+    env: {},
+    cwd: "",
+    user: "",
+    timeoutMs: 0n,
+    pty: undefined,
+    closeStdin: false,
+    holderId: "",
+  };
+}
+
+export const LaunchRequest: MessageFns<LaunchRequest> = {
+  encode(message: LaunchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.cmd !== "") {
+      writer.uint32(18).string(message.cmd);
+    }
+    for (const v of message.args) {
+      writer.uint32(26).string(v!);
+    }
+    globalThis.Object.entries(message.env).forEach(([key, value]: [string, string]) => {
+      LaunchRequest_EnvEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    if (message.cwd !== "") {
+      writer.uint32(42).string(message.cwd);
+    }
+    if (message.user !== "") {
+      writer.uint32(50).string(message.user);
+    }
+    if (message.timeoutMs !== 0n) {
+      if (BigInt.asUintN(64, message.timeoutMs) !== message.timeoutMs) {
+        throw new globalThis.Error("value provided for field message.timeoutMs of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.timeoutMs);
+    }
+    if (message.pty !== undefined) {
+      TerminalSize.encode(message.pty, writer.uint32(66).fork()).join();
+    }
+    if (message.closeStdin !== false) {
+      writer.uint32(72).bool(message.closeStdin);
+    }
+    if (message.holderId !== "") {
+      writer.uint32(82).string(message.holderId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LaunchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLaunchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cmd = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.args.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = LaunchRequest_EnvEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.env[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pty = TerminalSize.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.closeStdin = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.holderId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LaunchRequest>): LaunchRequest {
+    return LaunchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LaunchRequest>): LaunchRequest {
+    const message = createBaseLaunchRequest();
+    message.processId = object.processId ?? "";
+    message.cmd = object.cmd ?? "";
+    message.args = object.args?.map((e) => e) || [];
+    message.env = (globalThis.Object.entries(object.env ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.cwd = object.cwd ?? "";
+    message.user = object.user ?? "";
+    message.timeoutMs = (object.timeoutMs !== undefined && object.timeoutMs !== null) ? BigInt(object.timeoutMs) : 0n;
+    message.pty = (object.pty !== undefined && object.pty !== null) ? TerminalSize.fromPartial(object.pty) : undefined;
+    message.closeStdin = object.closeStdin ?? false;
+    message.holderId = object.holderId ?? "";
+    return message;
+  },
+};
+
+function createBaseLaunchRequest_EnvEntry(): LaunchRequest_EnvEntry {
+  return { key: "", value: "" };
+}
+
+export const LaunchRequest_EnvEntry: MessageFns<LaunchRequest_EnvEntry> = {
+  encode(message: LaunchRequest_EnvEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LaunchRequest_EnvEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLaunchRequest_EnvEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LaunchRequest_EnvEntry>): LaunchRequest_EnvEntry {
+    return LaunchRequest_EnvEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LaunchRequest_EnvEntry>): LaunchRequest_EnvEntry {
+    const message = createBaseLaunchRequest_EnvEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseTerminalSize(): TerminalSize {
+  return { cols: 0, rows: 0 };
+}
+
+export const TerminalSize: MessageFns<TerminalSize> = {
+  encode(message: TerminalSize, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cols !== 0) {
+      writer.uint32(8).uint32(message.cols);
+    }
+    if (message.rows !== 0) {
+      writer.uint32(16).uint32(message.rows);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TerminalSize {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTerminalSize();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cols = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rows = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TerminalSize>): TerminalSize {
+    return TerminalSize.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TerminalSize>): TerminalSize {
+    const message = createBaseTerminalSize();
+    message.cols = object.cols ?? 0;
+    message.rows = object.rows ?? 0;
+    return message;
+  },
+};
+
+function createBaseAttachRequest(): AttachRequest {
+  return { processId: "", offset: undefined, holderId: "" };
+}
+
+export const AttachRequest: MessageFns<AttachRequest> = {
+  encode(message: AttachRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.offset !== undefined) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.offset);
+    }
+    if (message.holderId !== "") {
+      writer.uint32(26).string(message.holderId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.holderId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AttachRequest>): AttachRequest {
+    return AttachRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AttachRequest>): AttachRequest {
+    const message = createBaseAttachRequest();
+    message.processId = object.processId ?? "";
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : undefined;
+    message.holderId = object.holderId ?? "";
+    return message;
+  },
+};
+
+function createBaseProcessEvent(): ProcessEvent {
+  return { event: undefined };
+}
+
+export const ProcessEvent: MessageFns<ProcessEvent> = {
+  encode(message: ProcessEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "started":
+        ProcessEvent_Started.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "output":
+        ProcessEvent_Output.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "exited":
+        ProcessEvent_Exited.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "started", value: ProcessEvent_Started.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "output", value: ProcessEvent_Output.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "exited", value: ProcessEvent_Exited.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessEvent>): ProcessEvent {
+    return ProcessEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessEvent>): ProcessEvent {
+    const message = createBaseProcessEvent();
+    switch (object.event?.$case) {
+      case "started": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "started", value: ProcessEvent_Started.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "output": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "output", value: ProcessEvent_Output.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "exited": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "exited", value: ProcessEvent_Exited.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseProcessEvent_Started(): ProcessEvent_Started {
+  return { pid: 0 };
+}
+
+export const ProcessEvent_Started: MessageFns<ProcessEvent_Started> = {
+  encode(message: ProcessEvent_Started, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pid !== 0) {
+      writer.uint32(8).uint32(message.pid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessEvent_Started {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessEvent_Started();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessEvent_Started>): ProcessEvent_Started {
+    return ProcessEvent_Started.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessEvent_Started>): ProcessEvent_Started {
+    const message = createBaseProcessEvent_Started();
+    message.pid = object.pid ?? 0;
+    return message;
+  },
+};
+
+function createBaseProcessEvent_Output(): ProcessEvent_Output {
+  return { stream: 0, offset: 0n, data: Buffer.alloc(0) };
+}
+
+export const ProcessEvent_Output: MessageFns<ProcessEvent_Output> = {
+  encode(message: ProcessEvent_Output, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stream !== 0) {
+      writer.uint32(8).int32(message.stream);
+    }
+    if (message.offset !== 0n) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessEvent_Output {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessEvent_Output();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.stream = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessEvent_Output>): ProcessEvent_Output {
+    return ProcessEvent_Output.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessEvent_Output>): ProcessEvent_Output {
+    const message = createBaseProcessEvent_Output();
+    message.stream = object.stream ?? 0;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseProcessEvent_Exited(): ProcessEvent_Exited {
+  return { exitCode: 0, signal: "", timedOut: false, durationMs: 0 };
+}
+
+export const ProcessEvent_Exited: MessageFns<ProcessEvent_Exited> = {
+  encode(message: ProcessEvent_Exited, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.exitCode !== 0) {
+      writer.uint32(8).int32(message.exitCode);
+    }
+    if (message.signal !== "") {
+      writer.uint32(18).string(message.signal);
+    }
+    if (message.timedOut !== false) {
+      writer.uint32(24).bool(message.timedOut);
+    }
+    if (message.durationMs !== 0) {
+      writer.uint32(33).double(message.durationMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessEvent_Exited {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessEvent_Exited();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.timedOut = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.durationMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessEvent_Exited>): ProcessEvent_Exited {
+    return ProcessEvent_Exited.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessEvent_Exited>): ProcessEvent_Exited {
+    const message = createBaseProcessEvent_Exited();
+    message.exitCode = object.exitCode ?? 0;
+    message.signal = object.signal ?? "";
+    message.timedOut = object.timedOut ?? false;
+    message.durationMs = object.durationMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseListProcessesRequest(): ListProcessesRequest {
+  return {};
+}
+
+export const ListProcessesRequest: MessageFns<ListProcessesRequest> = {
+  encode(_: ListProcessesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProcessesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProcessesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProcessesRequest>): ListProcessesRequest {
+    return ListProcessesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListProcessesRequest>): ListProcessesRequest {
+    const message = createBaseListProcessesRequest();
+    return message;
+  },
+};
+
+function createBaseListProcessesResponse(): ListProcessesResponse {
+  return { processes: [] };
+}
+
+export const ListProcessesResponse: MessageFns<ListProcessesResponse> = {
+  encode(message: ListProcessesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.processes) {
+      Process.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListProcessesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListProcessesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processes.push(Process.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListProcessesResponse>): ListProcessesResponse {
+    return ListProcessesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListProcessesResponse>): ListProcessesResponse {
+    const message = createBaseListProcessesResponse();
+    message.processes = object.processes?.map((e) => Process.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseProcess(): Process {
+  return {
+    processId: "",
+    pid: 0,
+    cmd: "",
+    args: [],
+    user: "",
+    cwd: "",
+    pty: false,
+    startedAtNs: 0n,
+    exited: undefined,
+    firstOffset: 0n,
+    nextOffset: 0n,
+  };
+}
+
+export const Process: MessageFns<Process> = {
+  encode(message: Process, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(16).uint32(message.pid);
+    }
+    if (message.cmd !== "") {
+      writer.uint32(26).string(message.cmd);
+    }
+    for (const v of message.args) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.user !== "") {
+      writer.uint32(42).string(message.user);
+    }
+    if (message.cwd !== "") {
+      writer.uint32(50).string(message.cwd);
+    }
+    if (message.pty !== false) {
+      writer.uint32(56).bool(message.pty);
+    }
+    if (message.startedAtNs !== 0n) {
+      if (BigInt.asUintN(64, message.startedAtNs) !== message.startedAtNs) {
+        throw new globalThis.Error("value provided for field message.startedAtNs of type fixed64 too large");
+      }
+      writer.uint32(65).fixed64(message.startedAtNs);
+    }
+    if (message.exited !== undefined) {
+      ProcessEvent_Exited.encode(message.exited, writer.uint32(74).fork()).join();
+    }
+    if (message.firstOffset !== 0n) {
+      if (BigInt.asUintN(64, message.firstOffset) !== message.firstOffset) {
+        throw new globalThis.Error("value provided for field message.firstOffset of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.firstOffset);
+    }
+    if (message.nextOffset !== 0n) {
+      if (BigInt.asUintN(64, message.nextOffset) !== message.nextOffset) {
+        throw new globalThis.Error("value provided for field message.nextOffset of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.nextOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Process {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcess();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.cmd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.args.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cwd = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.pty = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.startedAtNs = reader.fixed64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.exited = ProcessEvent_Exited.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.firstOffset = reader.uint64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.nextOffset = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Process>): Process {
+    return Process.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Process>): Process {
+    const message = createBaseProcess();
+    message.processId = object.processId ?? "";
+    message.pid = object.pid ?? 0;
+    message.cmd = object.cmd ?? "";
+    message.args = object.args?.map((e) => e) || [];
+    message.user = object.user ?? "";
+    message.cwd = object.cwd ?? "";
+    message.pty = object.pty ?? false;
+    message.startedAtNs = (object.startedAtNs !== undefined && object.startedAtNs !== null)
+      ? BigInt(object.startedAtNs)
+      : 0n;
+    message.exited = (object.exited !== undefined && object.exited !== null)
+      ? ProcessEvent_Exited.fromPartial(object.exited)
+      : undefined;
+    message.firstOffset = (object.firstOffset !== undefined && object.firstOffset !== null)
+      ? BigInt(object.firstOffset)
+      : 0n;
+    message.nextOffset = (object.nextOffset !== undefined && object.nextOffset !== null)
+      ? BigInt(object.nextOffset)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseSendSignalRequest(): SendSignalRequest {
+  return { processId: "", signal: 0 };
+}
+
+export const SendSignalRequest: MessageFns<SendSignalRequest> = {
+  encode(message: SendSignalRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.signal !== 0) {
+      writer.uint32(16).uint32(message.signal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendSignalRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendSignalRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.signal = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendSignalRequest>): SendSignalRequest {
+    return SendSignalRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SendSignalRequest>): SendSignalRequest {
+    const message = createBaseSendSignalRequest();
+    message.processId = object.processId ?? "";
+    message.signal = object.signal ?? 0;
+    return message;
+  },
+};
+
+function createBaseSendSignalResponse(): SendSignalResponse {
+  return {};
+}
+
+export const SendSignalResponse: MessageFns<SendSignalResponse> = {
+  encode(_: SendSignalResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendSignalResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendSignalResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendSignalResponse>): SendSignalResponse {
+    return SendSignalResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SendSignalResponse>): SendSignalResponse {
+    const message = createBaseSendSignalResponse();
+    return message;
+  },
+};
+
+function createBaseSendInputRequest(): SendInputRequest {
+  return { processId: "", input: Buffer.alloc(0), writerId: "", sequence: 0n };
+}
+
+export const SendInputRequest: MessageFns<SendInputRequest> = {
+  encode(message: SendInputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.input.length !== 0) {
+      writer.uint32(18).bytes(message.input);
+    }
+    if (message.writerId !== "") {
+      writer.uint32(26).string(message.writerId);
+    }
+    if (message.sequence !== 0n) {
+      if (BigInt.asUintN(64, message.sequence) !== message.sequence) {
+        throw new globalThis.Error("value provided for field message.sequence of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.sequence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendInputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendInputRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.input = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.writerId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sequence = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendInputRequest>): SendInputRequest {
+    return SendInputRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SendInputRequest>): SendInputRequest {
+    const message = createBaseSendInputRequest();
+    message.processId = object.processId ?? "";
+    message.input = object.input ?? Buffer.alloc(0);
+    message.writerId = object.writerId ?? "";
+    message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    return message;
+  },
+};
+
+function createBaseSendInputResponse(): SendInputResponse {
+  return {};
+}
+
+export const SendInputResponse: MessageFns<SendInputResponse> = {
+  encode(_: SendInputResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SendInputResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSendInputResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SendInputResponse>): SendInputResponse {
+    return SendInputResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SendInputResponse>): SendInputResponse {
+    const message = createBaseSendInputResponse();
+    return message;
+  },
+};
+
+function createBaseCloseStdinRequest(): CloseStdinRequest {
+  return { processId: "" };
+}
+
+export const CloseStdinRequest: MessageFns<CloseStdinRequest> = {
+  encode(message: CloseStdinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseStdinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseStdinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CloseStdinRequest>): CloseStdinRequest {
+    return CloseStdinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CloseStdinRequest>): CloseStdinRequest {
+    const message = createBaseCloseStdinRequest();
+    message.processId = object.processId ?? "";
+    return message;
+  },
+};
+
+function createBaseCloseStdinResponse(): CloseStdinResponse {
+  return {};
+}
+
+export const CloseStdinResponse: MessageFns<CloseStdinResponse> = {
+  encode(_: CloseStdinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseStdinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseStdinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CloseStdinResponse>): CloseStdinResponse {
+    return CloseStdinResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CloseStdinResponse>): CloseStdinResponse {
+    const message = createBaseCloseStdinResponse();
+    return message;
+  },
+};
+
+function createBaseResizeRequest(): ResizeRequest {
+  return { processId: "", size: undefined };
+}
+
+export const ResizeRequest: MessageFns<ResizeRequest> = {
+  encode(message: ResizeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.processId !== "") {
+      writer.uint32(10).string(message.processId);
+    }
+    if (message.size !== undefined) {
+      TerminalSize.encode(message.size, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResizeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResizeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.size = TerminalSize.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResizeRequest>): ResizeRequest {
+    return ResizeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResizeRequest>): ResizeRequest {
+    const message = createBaseResizeRequest();
+    message.processId = object.processId ?? "";
+    message.size = (object.size !== undefined && object.size !== null)
+      ? TerminalSize.fromPartial(object.size)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseResizeResponse(): ResizeResponse {
+  return {};
+}
+
+export const ResizeResponse: MessageFns<ResizeResponse> = {
+  encode(_: ResizeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResizeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResizeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResizeResponse>): ResizeResponse {
+    return ResizeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ResizeResponse>): ResizeResponse {
+    const message = createBaseResizeResponse();
+    return message;
+  },
+};
+
 /**
  * ProcessService runs programs in the guest. Every call carries the sandbox's
  * token in the metadata key `x-envd-token`.
@@ -568,6 +2261,95 @@ export const ProcessServiceService = {
     responseSerialize: (value: StartResponse): Buffer => Buffer.from(StartResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StartResponse => StartResponse.decode(value),
   },
+  /**
+   * Launch starts a program under an id that the host chose, and follows it as
+   * Attach does. The program lives on when the stream ends. An id that is in use
+   * starts nothing: the call is an Attach from offset 0.
+   */
+  launch: {
+    path: "/wrenn.envd.v1.ProcessService/Launch" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: LaunchRequest): Buffer => Buffer.from(LaunchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LaunchRequest => LaunchRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /**
+   * Attach follows a launched program: `started`, its output from an offset in
+   * order, `exited`, and ends. A reader who falls behind what is kept gets
+   * OUT_OF_RANGE, but for the holder: the program waits for it.
+   */
+  attach: {
+    path: "/wrenn.envd.v1.ProcessService/Attach" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: AttachRequest): Buffer => Buffer.from(AttachRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AttachRequest => AttachRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /**
+   * ListProcesses lists launched programs, oldest first: those that run, and
+   * ended ones whose output is kept.
+   */
+  listProcesses: {
+    path: "/wrenn.envd.v1.ProcessService/ListProcesses" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListProcessesRequest): Buffer => Buffer.from(ListProcessesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListProcessesRequest => ListProcessesRequest.decode(value),
+    responseSerialize: (value: ListProcessesResponse): Buffer =>
+      Buffer.from(ListProcessesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListProcessesResponse => ListProcessesResponse.decode(value),
+  },
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: {
+    path: "/wrenn.envd.v1.ProcessService/SendSignal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendSignalRequest): Buffer => Buffer.from(SendSignalRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendSignalRequest => SendSignalRequest.decode(value),
+    responseSerialize: (value: SendSignalResponse): Buffer => Buffer.from(SendSignalResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SendSignalResponse => SendSignalResponse.decode(value),
+  },
+  /**
+   * SendInput adds to a program's input. It answers when the input is queued,
+   * and waits when the queue is full. A piece that was queued already, by
+   * `writer_id` and `sequence`, is passed over.
+   */
+  sendInput: {
+    path: "/wrenn.envd.v1.ProcessService/SendInput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendInputRequest): Buffer => Buffer.from(SendInputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendInputRequest => SendInputRequest.decode(value),
+    responseSerialize: (value: SendInputResponse): Buffer => Buffer.from(SendInputResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SendInputResponse => SendInputResponse.decode(value),
+  },
+  /**
+   * CloseStdin ends a program's input after what is queued. Repeating it is no
+   * error.
+   */
+  closeStdin: {
+    path: "/wrenn.envd.v1.ProcessService/CloseStdin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CloseStdinRequest): Buffer => Buffer.from(CloseStdinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CloseStdinRequest => CloseStdinRequest.decode(value),
+    responseSerialize: (value: CloseStdinResponse): Buffer => Buffer.from(CloseStdinResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CloseStdinResponse => CloseStdinResponse.decode(value),
+  },
+  /** Resize changes the size of a program's terminal. */
+  resize: {
+    path: "/wrenn.envd.v1.ProcessService/Resize" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResizeRequest): Buffer => Buffer.from(ResizeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResizeRequest => ResizeRequest.decode(value),
+    responseSerialize: (value: ResizeResponse): Buffer => Buffer.from(ResizeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResizeResponse => ResizeResponse.decode(value),
+  },
 } as const;
 
 export interface ProcessServiceServer extends UntypedServiceImplementation {
@@ -577,6 +2359,38 @@ export interface ProcessServiceServer extends UntypedServiceImplementation {
    * cancels, the whole group is killed.
    */
   start: handleServerStreamingCall<StartRequest, StartResponse>;
+  /**
+   * Launch starts a program under an id that the host chose, and follows it as
+   * Attach does. The program lives on when the stream ends. An id that is in use
+   * starts nothing: the call is an Attach from offset 0.
+   */
+  launch: handleServerStreamingCall<LaunchRequest, ProcessEvent>;
+  /**
+   * Attach follows a launched program: `started`, its output from an offset in
+   * order, `exited`, and ends. A reader who falls behind what is kept gets
+   * OUT_OF_RANGE, but for the holder: the program waits for it.
+   */
+  attach: handleServerStreamingCall<AttachRequest, ProcessEvent>;
+  /**
+   * ListProcesses lists launched programs, oldest first: those that run, and
+   * ended ones whose output is kept.
+   */
+  listProcesses: handleUnaryCall<ListProcessesRequest, ListProcessesResponse>;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: handleUnaryCall<SendSignalRequest, SendSignalResponse>;
+  /**
+   * SendInput adds to a program's input. It answers when the input is queued,
+   * and waits when the queue is full. A piece that was queued already, by
+   * `writer_id` and `sequence`, is passed over.
+   */
+  sendInput: handleUnaryCall<SendInputRequest, SendInputResponse>;
+  /**
+   * CloseStdin ends a program's input after what is queued. Repeating it is no
+   * error.
+   */
+  closeStdin: handleUnaryCall<CloseStdinRequest, CloseStdinResponse>;
+  /** Resize changes the size of a program's terminal. */
+  resize: handleUnaryCall<ResizeRequest, ResizeResponse>;
 }
 
 export interface ProcessServiceClient extends Client {
@@ -591,6 +2405,118 @@ export interface ProcessServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<StartResponse>;
+  /**
+   * Launch starts a program under an id that the host chose, and follows it as
+   * Attach does. The program lives on when the stream ends. An id that is in use
+   * starts nothing: the call is an Attach from offset 0.
+   */
+  launch(request: LaunchRequest, options?: Partial<CallOptions>): ClientReadableStream<ProcessEvent>;
+  launch(
+    request: LaunchRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ProcessEvent>;
+  /**
+   * Attach follows a launched program: `started`, its output from an offset in
+   * order, `exited`, and ends. A reader who falls behind what is kept gets
+   * OUT_OF_RANGE, but for the holder: the program waits for it.
+   */
+  attach(request: AttachRequest, options?: Partial<CallOptions>): ClientReadableStream<ProcessEvent>;
+  attach(
+    request: AttachRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ProcessEvent>;
+  /**
+   * ListProcesses lists launched programs, oldest first: those that run, and
+   * ended ones whose output is kept.
+   */
+  listProcesses(
+    request: ListProcessesRequest,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal(
+    request: SendSignalRequest,
+    callback: (error: ServiceError | null, response: SendSignalResponse) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SendSignalResponse) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SendSignalResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * SendInput adds to a program's input. It answers when the input is queued,
+   * and waits when the queue is full. A piece that was queued already, by
+   * `writer_id` and `sequence`, is passed over.
+   */
+  sendInput(
+    request: SendInputRequest,
+    callback: (error: ServiceError | null, response: SendInputResponse) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SendInputResponse) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SendInputResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * CloseStdin ends a program's input after what is queued. Repeating it is no
+   * error.
+   */
+  closeStdin(
+    request: CloseStdinRequest,
+    callback: (error: ServiceError | null, response: CloseStdinResponse) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CloseStdinResponse) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CloseStdinResponse) => void,
+  ): ClientUnaryCall;
+  /** Resize changes the size of a program's terminal. */
+  resize(
+    request: ResizeRequest,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
+  resize(
+    request: ResizeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
+  resize(
+    request: ResizeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResizeResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ProcessServiceClient = makeGenericClientConstructor(

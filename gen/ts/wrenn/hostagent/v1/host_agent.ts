@@ -10,9 +10,13 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleBidiStreamingCall,
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -20,9 +24,36 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { HttpBody } from "../../../google/api/httpbody.js";
 import { Empty } from "../../../google/protobuf/empty.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { ErrorReason } from "../../v1/errors.js";
+import {
+  FileEvent,
+  FileInfo,
+  ListDirRequest,
+  ListDirResponse,
+  MakeDirRequest,
+  MoveRequest,
+  RemoveRequest,
+  StatRequest,
+  StreamReadFileRequest,
+  StreamWriteFileRequest,
+  WatchDirRequest,
+  WriteFileResponse as WriteFileResponse1,
+} from "../../v1/file.js";
+import {
+  AttachRequest,
+  CloseStdinRequest,
+  ExecStreamRequest,
+  ListProcessesRequest,
+  ListProcessesResponse,
+  Process,
+  ProcessEvent,
+  SendInputRequest,
+  SendSignalRequest,
+  StartRequest,
+} from "../../v1/process.js";
 
 export const protobufPackage = "wrenn.hostagent.v1";
 
@@ -3445,6 +3476,159 @@ export const HostAgentServiceService = {
     responseSerialize: (value: ReadFileResponse): Buffer => Buffer.from(ReadFileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadFileResponse => ReadFileResponse.decode(value),
   },
+  /** ExecStream runs a program, or goes on with one, as a conversation. */
+  execStream: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ExecStream" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExecStreamRequest): Buffer => Buffer.from(ExecStreamRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExecStreamRequest => ExecStreamRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /** Start starts a program in the background. */
+  start: {
+    path: "/wrenn.hostagent.v1.HostAgentService/Start" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartRequest): Buffer => Buffer.from(StartRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartRequest => StartRequest.decode(value),
+    responseSerialize: (value: Process): Buffer => Buffer.from(Process.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Process => Process.decode(value),
+  },
+  /** Attach follows a program's output. */
+  attach: {
+    path: "/wrenn.hostagent.v1.HostAgentService/Attach" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: AttachRequest): Buffer => Buffer.from(AttachRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AttachRequest => AttachRequest.decode(value),
+    responseSerialize: (value: ProcessEvent): Buffer => Buffer.from(ProcessEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProcessEvent => ProcessEvent.decode(value),
+  },
+  /** ListProcesses lists the programs that were started. */
+  listProcesses: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ListProcesses" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListProcessesRequest): Buffer => Buffer.from(ListProcessesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListProcessesRequest => ListProcessesRequest.decode(value),
+    responseSerialize: (value: ListProcessesResponse): Buffer =>
+      Buffer.from(ListProcessesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListProcessesResponse => ListProcessesResponse.decode(value),
+  },
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: {
+    path: "/wrenn.hostagent.v1.HostAgentService/SendSignal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendSignalRequest): Buffer => Buffer.from(SendSignalRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendSignalRequest => SendSignalRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /** SendInput adds to a program's input. */
+  sendInput: {
+    path: "/wrenn.hostagent.v1.HostAgentService/SendInput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SendInputRequest): Buffer => Buffer.from(SendInputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SendInputRequest => SendInputRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /** CloseStdin ends a program's input. */
+  closeStdin: {
+    path: "/wrenn.hostagent.v1.HostAgentService/CloseStdin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CloseStdinRequest): Buffer => Buffer.from(CloseStdinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CloseStdinRequest => CloseStdinRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /** StreamWriteFile writes a file of any size. */
+  streamWriteFile: {
+    path: "/wrenn.hostagent.v1.HostAgentService/StreamWriteFile" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: StreamWriteFileRequest): Buffer =>
+      Buffer.from(StreamWriteFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamWriteFileRequest => StreamWriteFileRequest.decode(value),
+    responseSerialize: (value: WriteFileResponse1): Buffer => Buffer.from(WriteFileResponse1.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WriteFileResponse1 => WriteFileResponse1.decode(value),
+  },
+  /** StreamReadFile returns a file of any size in pieces. */
+  streamReadFile: {
+    path: "/wrenn.hostagent.v1.HostAgentService/StreamReadFile" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: StreamReadFileRequest): Buffer =>
+      Buffer.from(StreamReadFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StreamReadFileRequest => StreamReadFileRequest.decode(value),
+    responseSerialize: (value: HttpBody): Buffer => Buffer.from(HttpBody.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HttpBody => HttpBody.decode(value),
+  },
+  /** Stat says what is at a path. */
+  stat: {
+    path: "/wrenn.hostagent.v1.HostAgentService/Stat" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StatRequest): Buffer => Buffer.from(StatRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StatRequest => StatRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** ListDir lists a directory. */
+  listDir: {
+    path: "/wrenn.hostagent.v1.HostAgentService/ListDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDirRequest): Buffer => Buffer.from(ListDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDirRequest => ListDirRequest.decode(value),
+    responseSerialize: (value: ListDirResponse): Buffer => Buffer.from(ListDirResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDirResponse => ListDirResponse.decode(value),
+  },
+  /** MakeDir makes a directory. */
+  makeDir: {
+    path: "/wrenn.hostagent.v1.HostAgentService/MakeDir" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MakeDirRequest): Buffer => Buffer.from(MakeDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MakeDirRequest => MakeDirRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** Move renames a file or directory. */
+  move: {
+    path: "/wrenn.hostagent.v1.HostAgentService/Move" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MoveRequest): Buffer => Buffer.from(MoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MoveRequest => MoveRequest.decode(value),
+    responseSerialize: (value: FileInfo): Buffer => Buffer.from(FileInfo.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileInfo => FileInfo.decode(value),
+  },
+  /** Remove deletes a file or directory. */
+  remove: {
+    path: "/wrenn.hostagent.v1.HostAgentService/Remove" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveRequest): Buffer => Buffer.from(RemoveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveRequest => RemoveRequest.decode(value),
+    responseSerialize: (value: Empty): Buffer => Buffer.from(Empty.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Empty => Empty.decode(value),
+  },
+  /** WatchDir tells what happens in a directory. */
+  watchDir: {
+    path: "/wrenn.hostagent.v1.HostAgentService/WatchDir" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchDirRequest): Buffer => Buffer.from(WatchDirRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchDirRequest => WatchDirRequest.decode(value),
+    responseSerialize: (value: FileEvent): Buffer => Buffer.from(FileEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileEvent => FileEvent.decode(value),
+  },
 } as const;
 
 export interface HostAgentServiceServer extends UntypedServiceImplementation {
@@ -3503,6 +3687,36 @@ export interface HostAgentServiceServer extends UntypedServiceImplementation {
   writeFile: handleUnaryCall<WriteFileRequest, WriteFileResponse>;
   /** ReadFile returns a whole file. */
   readFile: handleUnaryCall<ReadFileRequest, ReadFileResponse>;
+  /** ExecStream runs a program, or goes on with one, as a conversation. */
+  execStream: handleBidiStreamingCall<ExecStreamRequest, ProcessEvent>;
+  /** Start starts a program in the background. */
+  start: handleUnaryCall<StartRequest, Process>;
+  /** Attach follows a program's output. */
+  attach: handleServerStreamingCall<AttachRequest, ProcessEvent>;
+  /** ListProcesses lists the programs that were started. */
+  listProcesses: handleUnaryCall<ListProcessesRequest, ListProcessesResponse>;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal: handleUnaryCall<SendSignalRequest, Empty>;
+  /** SendInput adds to a program's input. */
+  sendInput: handleUnaryCall<SendInputRequest, Empty>;
+  /** CloseStdin ends a program's input. */
+  closeStdin: handleUnaryCall<CloseStdinRequest, Empty>;
+  /** StreamWriteFile writes a file of any size. */
+  streamWriteFile: handleClientStreamingCall<StreamWriteFileRequest, WriteFileResponse1>;
+  /** StreamReadFile returns a file of any size in pieces. */
+  streamReadFile: handleServerStreamingCall<StreamReadFileRequest, HttpBody>;
+  /** Stat says what is at a path. */
+  stat: handleUnaryCall<StatRequest, FileInfo>;
+  /** ListDir lists a directory. */
+  listDir: handleUnaryCall<ListDirRequest, ListDirResponse>;
+  /** MakeDir makes a directory. */
+  makeDir: handleUnaryCall<MakeDirRequest, FileInfo>;
+  /** Move renames a file or directory. */
+  move: handleUnaryCall<MoveRequest, FileInfo>;
+  /** Remove deletes a file or directory. */
+  remove: handleUnaryCall<RemoveRequest, Empty>;
+  /** WatchDir tells what happens in a directory. */
+  watchDir: handleServerStreamingCall<WatchDirRequest, FileEvent>;
 }
 
 export interface HostAgentServiceClient extends Client {
@@ -3787,6 +4001,193 @@ export interface HostAgentServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReadFileResponse) => void,
   ): ClientUnaryCall;
+  /** ExecStream runs a program, or goes on with one, as a conversation. */
+  execStream(): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  execStream(options: Partial<CallOptions>): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  execStream(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ExecStreamRequest, ProcessEvent>;
+  /** Start starts a program in the background. */
+  start(request: StartRequest, callback: (error: ServiceError | null, response: Process) => void): ClientUnaryCall;
+  start(
+    request: StartRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Process) => void,
+  ): ClientUnaryCall;
+  start(
+    request: StartRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Process) => void,
+  ): ClientUnaryCall;
+  /** Attach follows a program's output. */
+  attach(request: AttachRequest, options?: Partial<CallOptions>): ClientReadableStream<ProcessEvent>;
+  attach(
+    request: AttachRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ProcessEvent>;
+  /** ListProcesses lists the programs that were started. */
+  listProcesses(
+    request: ListProcessesRequest,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  listProcesses(
+    request: ListProcessesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListProcessesResponse) => void,
+  ): ClientUnaryCall;
+  /** SendSignal sends a signal to a program's process group. */
+  sendSignal(
+    request: SendSignalRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendSignal(
+    request: SendSignalRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /** SendInput adds to a program's input. */
+  sendInput(
+    request: SendInputRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  sendInput(
+    request: SendInputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /** CloseStdin ends a program's input. */
+  closeStdin(
+    request: CloseStdinRequest,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  closeStdin(
+    request: CloseStdinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /** StreamWriteFile writes a file of any size. */
+  streamWriteFile(
+    callback: (error: ServiceError | null, response: WriteFileResponse1) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: WriteFileResponse1) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse1) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  streamWriteFile(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteFileResponse1) => void,
+  ): ClientWritableStream<StreamWriteFileRequest>;
+  /** StreamReadFile returns a file of any size in pieces. */
+  streamReadFile(request: StreamReadFileRequest, options?: Partial<CallOptions>): ClientReadableStream<HttpBody>;
+  streamReadFile(
+    request: StreamReadFileRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<HttpBody>;
+  /** Stat says what is at a path. */
+  stat(request: StatRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  stat(
+    request: StatRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** ListDir lists a directory. */
+  listDir(
+    request: ListDirRequest,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  listDir(
+    request: ListDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDirResponse) => void,
+  ): ClientUnaryCall;
+  /** MakeDir makes a directory. */
+  makeDir(request: MakeDirRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  makeDir(
+    request: MakeDirRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** Move renames a file or directory. */
+  move(request: MoveRequest, callback: (error: ServiceError | null, response: FileInfo) => void): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  move(
+    request: MoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FileInfo) => void,
+  ): ClientUnaryCall;
+  /** Remove deletes a file or directory. */
+  remove(request: RemoveRequest, callback: (error: ServiceError | null, response: Empty) => void): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  remove(
+    request: RemoveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Empty) => void,
+  ): ClientUnaryCall;
+  /** WatchDir tells what happens in a directory. */
+  watchDir(request: WatchDirRequest, options?: Partial<CallOptions>): ClientReadableStream<FileEvent>;
+  watchDir(
+    request: WatchDirRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FileEvent>;
 }
 
 export const HostAgentServiceClient = makeGenericClientConstructor(
