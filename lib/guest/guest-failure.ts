@@ -62,6 +62,30 @@ const FAILURES = {
   file_read_only: { ...FILE_NOT_USABLE, message: 'the filesystem is read-only' },
   file_path: { ...FILE_NOT_USABLE, message: 'the path is too long or its links form a loop' },
   file_user_unknown: { ...FILE_NOT_USABLE, message: 'the sandbox has no such user' },
+  file_not_directory: { ...FILE_NOT_USABLE, message: 'the path is no directory' },
+  file_mount_point: {
+    ...FILE_NOT_USABLE,
+    message: 'a filesystem is mounted at the path or below it',
+  },
+  file_other_filesystem: {
+    ...FILE_NOT_USABLE,
+    message: 'source and destination are on different filesystems; copy and remove instead',
+  },
+  file_exists: {
+    code: Code.ALREADY_EXISTS,
+    reason: 'FILE_EXISTS',
+    message: 'there is something at the path already',
+  },
+  directory_too_large: {
+    code: Code.FAILED_PRECONDITION,
+    reason: 'FILE_TOO_LARGE',
+    message: 'a directory has more entries than are sorted for a list',
+  },
+  watch_limit: {
+    code: Code.RESOURCE_EXHAUSTED,
+    reason: 'STREAM_LIMIT',
+    message: 'the sandbox watches as many directories as it may; end another watch',
+  },
   disk_full: {
     code: Code.RESOURCE_EXHAUSTED,
     reason: 'GUEST_DISK_FULL',
@@ -81,6 +105,8 @@ const OF_REASON: Partial<Record<Reason, GuestFailure>> = {
   FILE_NOT_FOUND: 'file_not_found',
   FILE_NOT_USABLE: 'file_not_usable',
   FILE_TOO_LARGE: 'file_too_large',
+  FILE_EXISTS: 'file_exists',
+  STREAM_LIMIT: 'watch_limit',
   GUEST_DISK_FULL: 'disk_full',
 };
 
