@@ -9,6 +9,9 @@ export const MESSAGE_BYTES_MAX = 4 * MIB;
 /** Largest answer of a service; what grpc clients take by default. */
 export const RESPONSE_MESSAGE_BYTES_MAX = 4 * MIB;
 
+/** Bytes of one stream that wait in the channel for its connection. */
+export const STREAM_SEND_BUFFER_BYTES_MAX = 64 * KIB;
+
 /** Deepest nesting of objects and arrays in a JSON body. */
 export const JSON_DEPTH_MAX = 64;
 

@@ -20,9 +20,13 @@ import { bySpecificity, relate } from './template-order.js';
 /** What the body of a request stands for. */
 export type BodyRule = { kind: 'none' } | { kind: 'message' } | { kind: 'field'; field: DescField };
 
+/** How many messages go each way. */
+export type MethodKind = DescMethod['methodKind'];
+
 export interface Route {
   /** gRPC path, such as `/wrenn.v1.SandboxService/GetSandbox`. */
   rpcPath: string;
+  kind: MethodKind;
   httpMethod: string;
   template: PathTemplate;
   input: DescMessage;
@@ -93,9 +97,6 @@ export function buildRouteTable(registry: FileRegistry, packageName: string): Ro
 
 function routesOf(method: DescMethod, registry: FileRegistry): Route[] {
   const name = `${method.parent.typeName}.${method.name}`;
-  if (method.methodKind !== 'unary') {
-    throw new Error(`${name}: the gateway serves unary methods only`);
-  }
   const extension = registry.getExtension('google.api.http');
   if (!extension) throw new Error('the descriptor set lacks google/api/annotations.proto');
   const rule = getOption(method, extension) as unknown as HttpRule;
@@ -115,6 +116,7 @@ function toRoute(method: DescMethod, rule: HttpRule): Route {
   for (const { fieldPath } of template.variables) checkVariable(input, fieldPath);
   return {
     rpcPath: `/${method.parent.typeName}/${method.name}`,
+    kind: method.methodKind,
     httpMethod,
     template,
     input,

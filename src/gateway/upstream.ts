@@ -11,10 +11,16 @@ import {
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { isLongCall } from './deadlines.js';
-import { MESSAGE_BYTES_MAX, RESPONSE_MESSAGE_BYTES_MAX } from './limits.js';
+import {
+  MESSAGE_BYTES_MAX,
+  RESPONSE_MESSAGE_BYTES_MAX,
+  STREAM_SEND_BUFFER_BYTES_MAX,
+} from './limits.js';
+import { toUpstreamStream, type UpstreamStream } from './upstream-stream.js';
 
 export interface UpstreamCallOptions {
   metadata: Metadata;
+  /** Infinity for a stream that may last as long as it likes. */
   timeoutMs: number;
   /** Cancels the call when it aborts. */
   signal: AbortSignal;
@@ -27,29 +33,38 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
+const STREAM_CHANNEL_OPTIONS: ChannelOptions = {
+  ...CHANNEL_OPTIONS,
+  // A call that is sent again would have to be kept; a stream is not.
+  'grpc.enable_retries': 0,
+  'grpc.per_rpc_retry_buffer_size': STREAM_SEND_BUFFER_BYTES_MAX,
+};
+
 export class Upstream {
   readonly #methods: Map<string, MethodDefinition<unknown, unknown>>;
   readonly #shortCalls: Client;
   /** Apart, so that many long calls do not take all streams of the connection. */
   readonly #longCalls: Client;
+  /** Apart, so that open streams and their windows hold up no unary call. */
+  readonly #streams: Client;
 
   constructor(descriptorSet: Buffer, target: string, credentials: ChannelCredentials) {
     this.#methods = loadMethods(descriptorSet);
     this.#shortCalls = new Client(target, credentials, CHANNEL_OPTIONS);
     this.#longCalls = new Client(target, credentials, CHANNEL_OPTIONS);
+    this.#streams = new Client(target, credentials, STREAM_CHANNEL_OPTIONS);
   }
 
   /** Calls a unary method; rejects with the ServiceError of grpc-js. */
   call(rpcPath: string, request: Uint8Array, options: UpstreamCallOptions): Promise<Buffer> {
-    const method = this.#methods.get(rpcPath);
-    if (!method) throw new Error(`the descriptor set has no method ${rpcPath}`);
+    const method = this.#method(rpcPath);
     const client = isLongCall(rpcPath) ? this.#longCalls : this.#shortCalls;
     return new Promise((resolve, reject) => {
       options.signal.throwIfAborted();
       const call = client.makeUnaryRequest(
         method.path,
-        (bytes: Buffer) => bytes,
-        (bytes: Buffer) => bytes,
+        asBytes,
+        asBytes,
         Buffer.from(request.buffer, request.byteOffset, request.byteLength),
         options.metadata,
         { deadline: Date.now() + options.timeoutMs },
@@ -64,10 +79,36 @@ export class Upstream {
     });
   }
 
+  /**
+   * Opens a streaming call. For all kinds the wire is that of a bidirectional
+   * stream: a caller sends one message and ends where the method takes one.
+   * @throws the signal's reason when it has aborted.
+   */
+  open(rpcPath: string, { metadata, timeoutMs, signal }: UpstreamCallOptions): UpstreamStream {
+    const { path } = this.#method(rpcPath);
+    signal.throwIfAborted();
+    const deadline = Date.now() + timeoutMs;
+    const call = this.#streams.makeBidiStreamRequest(path, asBytes, asBytes, metadata, {
+      deadline,
+    });
+    return toUpstreamStream(call, signal);
+  }
+
   close(): void {
     this.#shortCalls.close();
     this.#longCalls.close();
+    this.#streams.close();
   }
+
+  #method(rpcPath: string): MethodDefinition<unknown, unknown> {
+    const method = this.#methods.get(rpcPath);
+    if (!method) throw new Error(`the descriptor set has no method ${rpcPath}`);
+    return method;
+  }
+}
+
+function asBytes(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function loadMethods(descriptorSet: Buffer): Map<string, MethodDefinition<unknown, unknown>> {
