@@ -11,18 +11,24 @@ import {
 } from '@grpc/grpc-js';
 import { fromServiceError } from '../errors/index.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
+import { sendAll } from './send-all.js';
 
 export interface ClientCallOptions {
-  /** Time after which the call ends with DEADLINE_EXCEEDED. */
+  /** Time after which the call ends with DEADLINE_EXCEEDED; `Infinity` for a stream without end. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
   metadata?: Record<string, string>;
 }
 
+type Requests<M extends MethodShape> = M['requestStream'] extends true
+  ? AsyncIterable<RequestOf<M>>
+  : RequestOf<M>;
+type Responses<M extends MethodShape> = M['responseStream'] extends true
+  ? AsyncIterable<ResponseOf<M>>
+  : Promise<ResponseOf<M>>;
+
 export type RpcClient<S extends ServiceShape> = {
-  [K in keyof S]: S[K]['responseStream'] extends true
-    ? (request: RequestOf<S[K]>, options: ClientCallOptions) => AsyncIterable<ResponseOf<S[K]>>
-    : (request: RequestOf<S[K]>, options: ClientCallOptions) => Promise<ResponseOf<S[K]>>;
+  [K in keyof S]: (request: Requests<S[K]>, options: ClientCallOptions) => Responses<S[K]>;
 } & { close(): void };
 
 /** Makes a client. It connects at the first call. */
@@ -35,9 +41,16 @@ export function createClient<S extends ServiceShape>(
   const client = new Client(address, credentials, channelOptions);
   const methods = Object.entries(definition).map(([name, method]) => [
     name,
-    method.responseStream ? serverStream(client, method) : unary(client, method),
+    caller(client, method),
   ]);
   return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<S>;
+}
+
+function caller(client: Client, method: MethodShape) {
+  if (method.requestStream) {
+    return method.responseStream ? bidiStream(client, method) : clientStream(client, method);
+  }
+  return method.responseStream ? serverStream(client, method) : unary(client, method);
 }
 
 function unary(client: Client, method: MethodShape) {
@@ -65,6 +78,31 @@ function unary(client: Client, method: MethodShape) {
     });
 }
 
+function clientStream(client: Client, method: MethodShape) {
+  return async (requests: AsyncIterable<unknown>, options: ClientCallOptions): Promise<unknown> => {
+    options.signal?.throwIfAborted();
+    const { promise, resolve, reject } = deferred();
+    const call = client.makeClientStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      toMetadata(options),
+      toCallOptions(options),
+      (error, response) => (error ? reject(fromServiceError(error)) : resolve(response)),
+    );
+    const cancel = () => call.cancel();
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    const sending = sendAll(call, requests);
+    sending.catch(reject);
+    try {
+      return await promise;
+    } finally {
+      options.signal?.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  };
+}
+
 function serverStream(client: Client, method: MethodShape) {
   return async function* (request: unknown, options: ClientCallOptions): AsyncIterable<unknown> {
     options.signal?.throwIfAborted();
@@ -76,18 +114,62 @@ function serverStream(client: Client, method: MethodShape) {
       toMetadata(options),
       toCallOptions(options),
     );
-    const cancel = () => call.cancel();
-    options.signal?.addEventListener('abort', cancel, { once: true });
-    try {
-      yield* call;
-    } catch (error) {
-      throw fromServiceError(error);
-    } finally {
-      options.signal?.removeEventListener('abort', cancel);
-      // A consumer that stops early must not leave the stream open.
+    yield* answersOf(call, options);
+  };
+}
+
+function bidiStream(client: Client, method: MethodShape) {
+  return async function* (
+    requests: AsyncIterable<unknown>,
+    options: ClientCallOptions,
+  ): AsyncIterable<unknown> {
+    options.signal?.throwIfAborted();
+    const call = client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      toMetadata(options),
+      toCallOptions(options),
+    );
+    let failure: unknown;
+    sendAll(call, requests).catch((error: unknown) => {
+      failure = error;
       call.cancel();
+    });
+    try {
+      yield* answersOf(call, options);
+    } catch (error) {
+      // What the caller's own requests threw ended the call.
+      throw failure ?? error;
     }
   };
+}
+
+async function* answersOf(
+  call: AsyncIterable<unknown> & { cancel(): void },
+  { signal }: ClientCallOptions,
+): AsyncIterable<unknown> {
+  const cancel = () => call.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    yield* call;
+  } catch (error) {
+    throw fromServiceError(error);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    // A consumer that stops early must not leave the stream open.
+    call.cancel();
+  }
+}
+
+function deferred() {
+  let resolve: (value: unknown) => void = () => undefined;
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<unknown>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
 }
 
 function toMetadata(options: ClientCallOptions): Metadata {

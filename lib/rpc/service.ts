@@ -4,28 +4,41 @@
  * decode, handle; then one log line, and an error leaves as google.rpc.Status.
  * Nothing that a handler throws ends the process.
  */
-import {
-  type handleServerStreamingCall,
-  type handleUnaryCall,
+import type { Readable } from 'node:stream';
+import type {
+  handleBidiStreamingCall,
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
   Metadata,
-  type Server,
-  type ServerWritableStream,
-  type ServiceDefinition,
-  status,
-  type UntypedHandleCall,
-  type UntypedServiceImplementation,
+  Server,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  UntypedHandleCall,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Code, toServiceError, WrennError } from '../errors/index.js';
-import { randomId } from '../ids/random-id.js';
+import { Code, WrennError } from '../errors/index.js';
 import type { Log } from '../log/log.js';
 import type { CallContext } from './call-context.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
+import { type ObservedCall, observeCall, type ServerCall } from './observed-call.js';
+import { drained, messagesOf } from './streams.js';
 
-/** Handlers of a service: a promise for a unary method, an async iterable for a server stream. */
+export { REQUEST_ID } from './observed-call.js';
+
+/** What a handler is given: a message, or a stream of them that throws when the caller goes away. */
+type Requests<M extends MethodShape> = M['requestStream'] extends true
+  ? AsyncIterable<RequestOf<M>>
+  : RequestOf<M>;
+type Responses<M extends MethodShape> = M['responseStream'] extends true
+  ? AsyncIterable<ResponseOf<M>>
+  : Promise<ResponseOf<M>>;
+
+/** Handlers of a service: a promise for one answer, an async iterable for a stream of them. */
 export type Handlers<S extends ServiceShape, Principal> = {
-  [K in keyof S]: S[K]['responseStream'] extends true
-    ? (context: CallContext<Principal>, request: RequestOf<S[K]>) => AsyncIterable<ResponseOf<S[K]>>
-    : (context: CallContext<Principal>, request: RequestOf<S[K]>) => Promise<ResponseOf<S[K]>>;
+  [K in keyof S]: (context: CallContext<Principal>, request: Requests<S[K]>) => Responses<S[K]>;
 };
 
 export interface ServeOptions<Principal> {
@@ -39,11 +52,8 @@ export interface ServeOptions<Principal> {
 }
 
 type AnyHandler = (context: CallContext<unknown>, request: unknown) => unknown;
-type RawUnaryCall = Parameters<handleUnaryCall<Buffer, unknown>>[0];
-type RawStreamCall = ServerWritableStream<Buffer, unknown>;
-
-/** Form of a request id that a caller may choose. */
-export const REQUEST_ID = /^[A-Za-z0-9_.-]{1,64}$/;
+type AnyOptions = ServeOptions<unknown>;
+type WritableCall = ServerWritableStream<Buffer, unknown> | ServerDuplexStream<Buffer, unknown>;
 
 /** Adds a service to a server. */
 export function serve<S extends ServiceShape, Principal>(
@@ -55,51 +65,56 @@ export function serve<S extends ServiceShape, Principal>(
   const raw: Record<string, unknown> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition)) {
-    const handler = handlers[name] as AnyHandler;
     // Requests stay bytes until the caller is known and the rules hold.
     raw[name] = { ...method, requestDeserialize: (bytes: Buffer) => bytes };
-    implementation[name] = method.responseStream
-      ? serverStreaming(method, handler, options as ServeOptions<unknown>)
-      : unary(method, handler, options as ServeOptions<unknown>);
+    const handler = handlers[name] as AnyHandler;
+    implementation[name] = toGrpcHandler(method, handler, options as AnyOptions);
   }
   server.addService(raw as ServiceDefinition, implementation);
 }
 
-function unary(
+function toGrpcHandler(
   method: MethodShape,
   handler: AnyHandler,
-  options: ServeOptions<unknown>,
+  options: AnyOptions,
 ): UntypedHandleCall {
-  const handle: handleUnaryCall<Buffer, unknown> = async (call, callback) => {
-    const observed = observe(method, call, options);
-    try {
-      const response = await handler(...(await admit(method, call, observed, options)));
-      observed.finish();
-      callback(null, response);
-    } catch (error) {
-      callback(observed.fail(error));
-    }
-  };
+  if (method.responseStream) return manyAnswers(method, handler, options);
+  return oneAnswer(method, handler, options);
+}
+
+function oneAnswer(
+  method: MethodShape,
+  handler: AnyHandler,
+  options: AnyOptions,
+): UntypedHandleCall {
+  const handle: handleUnaryCall<Buffer, unknown> & handleClientStreamingCall<Buffer, unknown> =
+    async (call, callback) => {
+      const observed = observe(method, call, options);
+      call.on('error', () => undefined);
+      try {
+        const response = await handler(...(await admit(method, call, observed, options)));
+        observed.finish();
+        callback(null, response);
+      } catch (error) {
+        callback(observed.fail(error));
+      }
+    };
   return handle as UntypedHandleCall;
 }
 
-function serverStreaming(
+function manyAnswers(
   method: MethodShape,
   handler: AnyHandler,
-  options: ServeOptions<unknown>,
+  options: AnyOptions,
 ): UntypedHandleCall {
-  const handle: handleServerStreamingCall<Buffer, unknown> = async (call) => {
+  const handle: handleServerStreamingCall<Buffer, unknown> &
+    handleBidiStreamingCall<Buffer, unknown> = async (call: WritableCall) => {
     const observed = observe(method, call, options);
     // grpc-js emits an error on a stream whose peer has gone; `signal` tells it already.
     call.on('error', () => undefined);
     try {
-      const responses = handler(
-        ...(await admit(method, call, observed, options)),
-      ) as AsyncIterable<unknown>;
-      for await (const response of responses) {
-        observed.context.signal.throwIfAborted();
-        if (!call.write(response)) await drained(call, observed.context.signal);
-      }
+      const admitted = await admit(method, call, observed, options);
+      await writeAll(call, handler(...admitted) as AsyncIterable<unknown>, observed);
       observed.finish();
       call.end();
     } catch (error) {
@@ -110,16 +125,39 @@ function serverStreaming(
   return handle as UntypedHandleCall;
 }
 
+async function writeAll(
+  call: WritableCall,
+  responses: AsyncIterable<unknown>,
+  { context: { signal } }: ObservedCall,
+): Promise<void> {
+  for await (const response of responses) {
+    signal.throwIfAborted();
+    if (!call.write(response)) await drained(call, signal);
+  }
+}
+
+function observe(method: MethodShape, call: ServerCall, options: AnyOptions): ObservedCall {
+  const { log, isRoutine } = options;
+  return observeCall(method.path, call, log, isRoutine?.(method.path) ?? false);
+}
+
+/** The first metadata of the answer tells that the caller is known; a refusal comes without it. */
 async function admit(
   method: MethodShape,
-  call: RawUnaryCall | RawStreamCall,
+  call: ServerCall,
   observed: ObservedCall,
-  options: ServeOptions<unknown>,
+  options: AnyOptions,
 ): Promise<[CallContext<unknown>, unknown]> {
-  call.sendMetadata(observed.responseMetadata);
   const principal = await options.authenticate(method.path, call.metadata);
-  options.validate?.(method.path, call.request);
-  return [{ ...observed.context, principal }, decode(method, call.request)];
+  call.sendMetadata(observed.responseMetadata);
+  const context = { ...observed.context, principal };
+  const read = (bytes: Buffer) => {
+    options.validate?.(method.path, bytes);
+    return decode(method, bytes);
+  };
+  if (!method.requestStream)
+    return [context, read((call as unknown as ServerUnaryCall<Buffer, unknown>).request)];
+  return [context, messagesOf(call as unknown as Readable, read, context.signal)];
 }
 
 function decode(method: MethodShape, bytes: Buffer): unknown {
@@ -133,108 +171,4 @@ function decode(method: MethodShape, bytes: Buffer): unknown {
       { cause },
     );
   }
-}
-
-interface ObservedCall {
-  context: CallContext<undefined>;
-  responseMetadata: Metadata;
-  finish(): void;
-  /** Logs the error and returns what goes to the caller. */
-  fail(thrown: unknown): ReturnType<typeof toServiceError>;
-}
-
-function observe(
-  method: MethodShape,
-  call: RawUnaryCall | RawStreamCall,
-  { log, isRoutine }: ServeOptions<unknown>,
-): ObservedCall {
-  const startedAt = performance.now();
-  const requestId = requestIdOf(call.metadata);
-  const callLog = log.child({ request_id: requestId, rpc_method: method.path.slice(1) });
-  const controller = new AbortController();
-  let finished = false;
-  // grpc-js also emits `cancelled` after a normal end.
-  call.on('cancelled', () => {
-    if (!finished) controller.abort(cancelled());
-  });
-  const responseMetadata = new Metadata();
-  responseMetadata.set('x-request-id', requestId);
-  const end = (fields: Record<string, unknown>) => {
-    finished = true;
-    return { duration_ms: Math.round((performance.now() - startedAt) * 10) / 10, ...fields };
-  };
-  return {
-    context: {
-      log: callLog,
-      principal: undefined,
-      signal: controller.signal,
-      deadline: deadlineOf(call.getDeadline()),
-      requestId,
-      metadata: call.metadata,
-      peer: call.getPeer(),
-    },
-    responseMetadata,
-    finish: () => {
-      const level = isRoutine?.(method.path) ? 'debug' : 'info';
-      callLog[level]('call finished', end({ grpc_code: status[status.OK] }));
-    },
-    fail: (thrown) => {
-      const error = WrennError.from(
-        controller.signal.aborted && isAbort(thrown) ? cancelled(thrown) : thrown,
-      );
-      logFailure(
-        callLog,
-        error,
-        end({ grpc_code: status[error.code], error_reason: error.reason }),
-      );
-      return toServiceError(error, requestId);
-    },
-  };
-}
-
-/** A caller's own mistake is one line; a fault of ours stands there with its whole chain of causes. */
-function logFailure(log: Log, error: WrennError, fields: Record<string, unknown>): void {
-  if (error.code === Code.INTERNAL || error.code === Code.DATA_LOSS) {
-    log.error('call failed', { ...fields, error });
-  } else if (error.cause !== undefined) {
-    log.warn('call failed', { ...fields, error });
-  } else {
-    log.info('call failed', fields);
-  }
-}
-
-function cancelled(cause?: unknown): WrennError {
-  return new WrennError(
-    Code.CANCELLED,
-    'CANCELLED',
-    'the caller went away or its deadline passed',
-    { cause },
-  );
-}
-
-function isAbort(thrown: unknown): boolean {
-  return thrown instanceof Error && (thrown.name === 'AbortError' || thrown.name === 'WrennError');
-}
-
-function requestIdOf(metadata: Metadata): string {
-  const given = metadata.get('x-request-id')[0];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomId();
-}
-
-function deadlineOf(deadline: Date | number): Date | undefined {
-  const time = typeof deadline === 'number' ? deadline : deadline.getTime();
-  return Number.isFinite(time) ? new Date(time) : undefined;
-}
-
-async function drained(call: RawStreamCall, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      call.off('drain', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    call.once('drain', done);
-    signal.addEventListener('abort', done, { once: true });
-  });
-  signal.throwIfAborted();
 }
