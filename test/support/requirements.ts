@@ -35,6 +35,10 @@ const PROBES = {
     // Older ones do not fetch the toolchain that a module asks for, and know no such variable.
     probe: () => succeeds('sh', ['-c', 'test -n "$(go env GOTOOLCHAIN)"']),
   },
+  chromium: {
+    missing: 'needs apt-get and dpkg-deb, to fetch Chromium',
+    probe: () => succeeds('apt-get', ['--version']) && succeeds('dpkg-deb', ['--version']),
+  },
   'python-venv': {
     missing: 'needs python3 with venv',
     probe: () => succeeds('python3', ['-c', 'import venv, ensurepip']),
