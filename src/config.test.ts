@@ -10,6 +10,7 @@ describe('the configuration of the control plane', () => {
       agentSocketPath: '/run/wrenn/agent.sock',
       databaseSchema: 'public',
       databaseUrl: undefined,
+      testPage: false,
     });
   });
 
@@ -24,6 +25,7 @@ describe('the configuration of the control plane', () => {
     ['WRENN_GRPC_ADDRESS', '7071'],
     ['WRENN_HTTP_ADDRESS', 'example.com:80'],
     ['WRENN_REFLECTION', 'maybe'],
+    ['WRENN_TEST_PAGE', 'maybe'],
     ['WRENN_RECONCILE_INTERVAL_MS', '10'],
     ['WRENN_TEAM_SANDBOXES_MAX', '-1'],
     ['WRENN_TEAM_SNAPSHOTS_MAX', '-1'],

@@ -18,6 +18,8 @@ export interface ControlPlaneConfig {
   jwtSecret: string | undefined;
   agentSocketPath: string;
   reflection: boolean;
+  /** Whether the gateway serves the test page. */
+  testPage: boolean;
   reconcileIntervalMs: number;
   reconcileGraceMs: number;
   teamSandboxesMax: number;
@@ -39,6 +41,7 @@ export function readConfig(values: NodeJS.ProcessEnv = process.env): ControlPlan
     jwtSecret: environment.optional('WRENN_JWT_SECRET'),
     agentSocketPath: environment.path('WRENN_AGENT_SOCKET', join(runDirectory, 'agent.sock')),
     reflection: environment.boolean('WRENN_REFLECTION', true),
+    testPage: environment.boolean('WRENN_TEST_PAGE', false),
     reconcileIntervalMs: environment.integer('WRENN_RECONCILE_INTERVAL_MS', 30_000, {
       min: 100,
       max: 3_600_000,

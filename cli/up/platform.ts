@@ -22,7 +22,10 @@ export async function startPlatform(
     name: 'control plane',
     folder: 'src',
     probe: (stop) => controlPlaneReady(config, stop),
-    environment: { DATABASE_URL: databaseUrl },
+    environment: {
+      DATABASE_URL: databaseUrl,
+      WRENN_TEST_PAGE: config.environment.WRENN_TEST_PAGE || 'true',
+    },
   });
   return parts.commit();
 }

@@ -61,6 +61,11 @@ export const SETTINGS: readonly Setting[] = [
     description: 'Whether the gRPC server answers reflection.',
   },
   {
+    name: 'WRENN_TEST_PAGE',
+    fallback: 'false',
+    description: 'Whether the gateway serves the test page at /test; `wrenn up` sets it to true.',
+  },
+  {
     name: 'WRENN_RECONCILE_INTERVAL_MS',
     fallback: '30000',
     description: 'Pause between two passes of the reconciler.',
