@@ -1,15 +1,19 @@
 /**
- * A JSON value into a message, by the proto3 JSON mapping, strictly: unknown
- * fields and wrong types are refused, and the error names the field.
+ * JSON values into messages and back, by the proto3 JSON mapping. Reading is
+ * strict: unknown fields and wrong types are refused, and the error names the
+ * field.
  */
 import {
   createRegistry,
   type DescMessage,
+  fromBinary,
   fromJson,
   type JsonValue,
+  type JsonWriteOptions,
   type Message,
   mergeFromJson,
   type Registry,
+  toJson,
 } from '@bufbuild/protobuf';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { findField } from './field-path.js';
@@ -24,6 +28,19 @@ const FIELD_NAME_LENGTH_MAX = 128;
  */
 export function withoutExtensions(registry: Registry): Registry {
   return createRegistry(...[...registry].filter(({ kind }) => kind === 'message'));
+}
+
+/** How JSON is written; the mapping's own defaults where a member is absent. */
+export type JsonStyle = Pick<JsonWriteOptions, 'alwaysEmitImplicit' | 'useProtoFieldName'>;
+
+/** The JSON of an encoded message; throws Error when the bytes are none of that message. */
+export function messageToJson(
+  descriptor: DescMessage,
+  bytes: Uint8Array,
+  registry: Registry,
+  style: JsonStyle = {},
+): JsonValue {
+  return toJson(descriptor, fromBinary(descriptor, bytes), { ...style, registry });
 }
 
 /** Merges a JSON value into a message; throws INVALID_ARGUMENT with the given reason. */

@@ -1,17 +1,12 @@
 /** Answers: messages as JSON, raw bodies, and errors as the JSON of google.rpc.Status. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  fromBinary,
-  type JsonObject,
-  type JsonValue,
-  type Registry,
-  toJson,
-} from '@bufbuild/protobuf';
+import type { JsonObject, JsonValue, Registry } from '@bufbuild/protobuf';
 import { HttpBody } from '../../gen/ts/google/api/httpbody.js';
 import { Status } from '../../gen/ts/google/rpc/status.js';
 import { fromStatus } from '../../lib/errors/index.js';
 import { hasBody } from './body-stream.js';
 import { httpStatusOf } from './http-status.js';
+import { type JsonStyle, messageToJson } from './json-message.js';
 import { REFUSED_BODY_BYTES_MAX, REFUSED_BODY_LINGER_MS } from './limits.js';
 import type { Route } from './route-table.js';
 
@@ -25,6 +20,9 @@ export interface Answer {
 const HTTP_BODY = 'google.api.HttpBody';
 const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(?:;[\x20-\x7e]*)?$/;
 
+/** Names as the protos spell them, and every field that has no presence, whatever its value. */
+const STYLE: JsonStyle = { alwaysEmitImplicit: true, useProtoFieldName: true };
+
 /** Every answer says these: it is data, not a page, and nobody may keep it. */
 const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
@@ -36,7 +34,7 @@ const SECURITY_HEADERS = {
 /** The answer for what a method returned. */
 export function messageAnswer(route: Route, response: Buffer, registry: Registry): Answer {
   if (route.output.typeName === HTTP_BODY) return rawAnswer(HttpBody.decode(response));
-  const json = toJson(route.output, fromBinary(route.output, response), jsonOptions(registry));
+  const json = messageToJson(route.output, response, registry, STYLE);
   const { responseField } = route;
   return jsonAnswer(200, responseField ? ((json as JsonObject)[responseField.name] ?? null) : json);
 }
@@ -127,10 +125,5 @@ function statusJson(status: Status, registry: Registry): JsonValue {
     registry.getMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1)),
   );
   const bytes = Status.encode({ ...status, details }).finish();
-  return toJson(descriptor, fromBinary(descriptor, bytes), jsonOptions(registry));
-}
-
-/** Names as the protos spell them, and every field that has no presence, whatever its value. */
-function jsonOptions(registry: Registry) {
-  return { registry, alwaysEmitImplicit: true, useProtoFieldName: true };
+  return messageToJson(descriptor, bytes, registry, STYLE);
 }
