@@ -34,9 +34,14 @@ const SECURITY_HEADERS = {
 /** The answer for what a method returned. */
 export function messageAnswer(route: Route, response: Buffer, registry: Registry): Answer {
   if (route.output.typeName === HTTP_BODY) return rawAnswer(HttpBody.decode(response));
+  return jsonAnswer(200, responseJson(route, response, registry));
+}
+
+/** The JSON of one message that a method returned, or of the field of it that its route names. */
+export function responseJson(route: Route, response: Buffer, registry: Registry): JsonValue {
   const json = messageToJson(route.output, response, registry, STYLE);
   const { responseField } = route;
-  return jsonAnswer(200, responseField ? ((json as JsonObject)[responseField.name] ?? null) : json);
+  return responseField ? ((json as JsonObject)[responseField.name] ?? null) : json;
 }
 
 /** The answer for an error. */
@@ -118,7 +123,8 @@ function rawAnswer({ contentType, data }: HttpBody): Answer {
   };
 }
 
-function statusJson(status: Status, registry: Registry): JsonValue {
+/** The JSON of google.rpc.Status, without details whose type nobody could look up. */
+export function statusJson(status: Status, registry: Registry): JsonValue {
   const descriptor = registry.getMessage('google.rpc.Status');
   if (!descriptor) throw new Error('the descriptor set lacks google/rpc/status.proto');
   const details = status.details.filter(({ typeUrl }) =>

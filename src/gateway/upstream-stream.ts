@@ -8,6 +8,11 @@ import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 /** Messages that go to a service, and those that come back. */
 export interface UpstreamStream {
   /**
+   * Resolves when the service has let the caller in, which it says before its
+   * first answer. Rejects with the ServiceError of a call that ends before.
+   */
+  admitted: Promise<void>;
+  /**
    * Sends one message; resolves when there is room for the next. Rejects with the
    * ServiceError of a call that has failed; what is written to one that has ended
    * well is dropped.
@@ -33,8 +38,11 @@ export function toUpstreamStream(
   signal.addEventListener('abort', cancel, { once: true });
   const outcome = outcomeOf(call);
   outcome.finally(() => signal.removeEventListener('abort', cancel)).catch(() => undefined);
+  const admitted = admissionOf(call, outcome);
+  admitted.catch(() => undefined);
   return {
-    write: (bytes) => Promise.race([written(call, bytes), outcome]),
+    admitted,
+    write: writerOf(call, outcome),
     end: () => {
       call.end();
     },
@@ -52,12 +60,44 @@ function outcomeOf(call: ClientDuplexStream<Buffer, Buffer>): Promise<void> {
   });
 }
 
-/** grpc-js calls back when the connection took the message, and never for a call that is over. */
-function written(call: ClientDuplexStream<Buffer, Buffer>, bytes: Uint8Array): Promise<void> {
-  const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return new Promise((resolve) => {
-    call.write(message, () => resolve());
+function admissionOf(
+  call: ClientDuplexStream<Buffer, Buffer>,
+  outcome: Promise<void>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.once('metadata', () => resolve());
+    outcome.then(resolve, reject);
   });
+}
+
+/**
+ * grpc-js calls back when the connection took the message, and never for a call
+ * that is over. Who waits stands in a set: a promise of the outcome that each
+ * write hung itself on would keep them all until the end of the call.
+ */
+function writerOf(
+  call: ClientDuplexStream<Buffer, Buffer>,
+  outcome: Promise<void>,
+): UpstreamStream['write'] {
+  const waiting = new Set<() => void>();
+  let isOver = false;
+  const release = () => {
+    isOver = true;
+    for (const settle of waiting) settle();
+  };
+  outcome.then(release, release);
+  return (bytes) => {
+    if (isOver) return outcome;
+    const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return new Promise((resolve) => {
+      const settle = () => {
+        waiting.delete(settle);
+        resolve(isOver ? outcome : undefined);
+      };
+      waiting.add(settle);
+      call.write(message, settle);
+    });
+  };
 }
 
 async function* responsesOf(
