@@ -16,6 +16,7 @@ const COMMAND_NOT_STARTED = {
   code: Code.FAILED_PRECONDITION,
   reason: 'COMMAND_NOT_STARTED',
 } as const;
+const PROCESS_STATE = { code: Code.FAILED_PRECONDITION, reason: 'PROCESS_STATE' } as const;
 const FILE_NOT_USABLE = { code: Code.FAILED_PRECONDITION, reason: 'FILE_NOT_USABLE' } as const;
 
 const FAILURES = {
@@ -39,6 +40,20 @@ const FAILURES = {
   program_limit: {
     ...COMMAND_NOT_STARTED,
     message: 'the sandbox runs as many programs as it may; wait until one has ended',
+  },
+
+  process_not_found: {
+    code: Code.NOT_FOUND,
+    reason: 'PROCESS_NOT_FOUND',
+    message: 'the sandbox has no such process',
+  },
+  process_ended: { ...PROCESS_STATE, message: 'the process has ended' },
+  input_closed: { ...PROCESS_STATE, message: 'the input of the process is closed' },
+  no_terminal: { ...PROCESS_STATE, message: 'the process has no terminal' },
+  output_out_of_range: {
+    code: Code.OUT_OF_RANGE,
+    reason: 'OUTPUT_OUT_OF_RANGE',
+    message: 'the output at this offset is not kept',
   },
 
   file_not_found: {
@@ -102,6 +117,9 @@ export const GUEST_FAILURES = Object.keys(FAILURES) as GuestFailure[];
 const OF_REASON: Partial<Record<Reason, GuestFailure>> = {
   COMMAND_NOT_FOUND: 'program_not_found',
   COMMAND_NOT_STARTED: 'program_not_started',
+  PROCESS_NOT_FOUND: 'process_not_found',
+  PROCESS_STATE: 'process_ended',
+  OUTPUT_OUT_OF_RANGE: 'output_out_of_range',
   FILE_NOT_FOUND: 'file_not_found',
   FILE_NOT_USABLE: 'file_not_usable',
   FILE_TOO_LARGE: 'file_too_large',
@@ -111,6 +129,10 @@ const OF_REASON: Partial<Record<Reason, GuestFailure>> = {
 };
 
 const METADATA_KEY = 'failure';
+/** Numbers that a failure may carry, in decimal digits. */
+const NUMBER_KEYS = ['first_offset', 'next_offset'] as const;
+/** Digits of an offset; no guest counts further in a lifetime. */
+const NUMBER = /^\d{1,18}$/;
 
 /** The error for a failure; its metadata carries the name. */
 export function guestFailure(name: GuestFailure, cause?: unknown): WrennError {
@@ -130,4 +152,30 @@ export function readGuestFailure(error: WrennError): GuestFailure | undefined {
     GUEST_FAILURES.find((name) => name === named && FAILURES[name].reason === error.reason) ??
     fallback
   );
+}
+
+/** The error for output that is not kept; its metadata says what is: the first offset, and the next. */
+export function outputOutOfRange(firstOffset: number, nextOffset: number): WrennError {
+  const { code, reason, message } = FAILURES.output_out_of_range;
+  const metadata = { first_offset: String(firstOffset), next_offset: String(nextOffset) };
+  return new WrennError(code, reason, message, {
+    metadata: { [METADATA_KEY]: 'output_out_of_range', ...metadata },
+  });
+}
+
+/**
+ * Makes an error of our own of one that came from a guest: no word of it is the guest's, and of
+ * its metadata only offsets are taken over that are numbers.
+ * @returns undefined when the error is none of the failures that a guest may report.
+ */
+export function retellGuestFailure(error: WrennError): WrennError | undefined {
+  const name = readGuestFailure(error);
+  if (name === undefined) return undefined;
+  const told = guestFailure(name);
+  if (name !== 'output_out_of_range') return told;
+  const numbers = NUMBER_KEYS.map((key) => [key, error.metadata[key] ?? ''] as const);
+  const valid = numbers.filter(([, digits]) => NUMBER.test(digits));
+  return new WrennError(told.code, told.reason, told.message, {
+    metadata: { ...told.metadata, ...Object.fromEntries(valid) },
+  });
 }
