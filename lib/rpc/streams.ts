@@ -1,5 +1,6 @@
 /** Streams of gRPC messages with back-pressure, both ways. */
 import { type Readable, setDefaultHighWaterMark, type Writable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 
 /**
  * Messages that a stream of gRPC holds in each direction before it stops its
@@ -7,6 +8,13 @@ import { type Readable, setDefaultHighWaterMark, type Writable } from 'node:stre
  * each is a gibibyte.
  */
 const STREAM_MESSAGES_MAX = 4;
+
+/**
+ * Time after which the end of the requests is believed. Node's HTTP/2 client
+ * calls a stream off by ending it and resetting it right after; half a file must
+ * not be taken for a whole one in between.
+ */
+const END_SETTLES_MS = 20;
 
 /** Makes every stream of this process hold few messages; called first in a daemon's main. */
 export function boundStreamBuffers(): void {
@@ -54,5 +62,6 @@ export async function* messagesOf<T>(
   } finally {
     signal.removeEventListener('abort', end);
   }
+  await setTimeout(END_SETTLES_MS);
   signal.throwIfAborted();
 }

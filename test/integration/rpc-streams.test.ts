@@ -136,6 +136,37 @@ describe('streams of gRPC calls', () => {
     await eventually(() => expect(thrown).to.include({ reason: 'CANCELLED' }));
   });
 
+  it('does not take a file that its sender calls off for a whole one', async () => {
+    const ends: string[] = [];
+    let received = 0;
+    const client = await connect({
+      streamWriteFile: async (_context, requests) => {
+        received = 0;
+        try {
+          for await (const _ of requests) received += 1;
+          ends.push('whole');
+        } catch (error) {
+          ends.push(WrennError.from(error).reason);
+          throw error;
+        }
+        return { path: '/f', sizeBytes: 0 };
+      },
+    });
+
+    for (let round = 1; round <= 20; round += 1) {
+      const abort = new AbortController();
+      async function* requests() {
+        yield* pieces(round, 30_000);
+        await eventually(() => expect(received).to.equal(round));
+        abort.abort(new Error('called off'));
+        await new Promise(() => undefined);
+      }
+      await rejectionOf(client.streamWriteFile(requests(), { ...WAIT, signal: abort.signal }));
+    }
+
+    await eventually(() => expect(ends).to.deep.equal(Array(20).fill('CANCELLED')));
+  });
+
   it('stops the sender while the receiver does not read', async () => {
     let sent = 0;
     const client = await connect({
