@@ -3,10 +3,11 @@
  * the kernel's random number generator new entropy after the guest was restored from a snapshot.
  *
  *     wrenn-guest [--help]
+ *     wrenn-guest watch [--recursive] PATH     see watch.c
  *
- * envd starts it with itself and it lives as long: to start a process takes tens of milliseconds in
- * a guest that is emulated, or whose memory is still being fetched. It reads one request a line
- * from standard input, until that ends:
+ * Without arguments envd starts it with itself and it lives as long: to start a process takes tens
+ * of milliseconds in a guest that is emulated, or whose memory is still being fetched. It reads one
+ * request a line from standard input, until that ends:
  *
  *     clock WALL_NS MONOTONIC_NS
  *     restore WALL_NS MONOTONIC_NS ENTROPY
@@ -38,6 +39,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "watch.h"
 
 #define NS_PER_SEC 1000000000ULL
 /* Beyond it nanoseconds would not fit the kernel's own signed count: the year 2262. */
@@ -328,6 +331,7 @@ static int print_help(void)
 {
 	static const char help[] =
 		"usage: wrenn-guest\n"
+		"       wrenn-guest watch [--recursive] PATH\n"
 		"Sets the clock of a guest, and renews its kernel's randomness. Reads requests:\n"
 		"    clock WALL_NS MONOTONIC_NS\n"
 		"    restore WALL_NS MONOTONIC_NS ENTROPY\n";
@@ -340,6 +344,8 @@ int main(int argc, char *argv[])
 {
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return print_help();
+	if (argc >= 2 && strcmp(argv[1], "watch") == 0)
+		return watch_main(argc - 1, argv + 1);
 	if (argc != 1)
 		return fail("no arguments are needed, see --help");
 	return serve();
