@@ -17,8 +17,9 @@ import {
 } from '@bufbuild/protobuf';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
 import { findField } from './field-path.js';
+import type { ExactJson } from './json-text.js';
 import { JSON_DEPTH_MAX } from './limits.js';
-import { findInexactNumber } from './strict-numbers.js';
+import { NumberError, settleNumbers } from './strict-numbers.js';
 
 const FIELD_NAME_LENGTH_MAX = 128;
 
@@ -31,7 +32,7 @@ export function withoutExtensions(registry: Registry): Registry {
 }
 
 /** How JSON is written; the mapping's own defaults where a member is absent. */
-export type JsonStyle = Pick<JsonWriteOptions, 'alwaysEmitImplicit' | 'useProtoFieldName'>;
+export type JsonStyle = Partial<Pick<JsonWriteOptions, 'alwaysEmitImplicit' | 'useProtoFieldName'>>;
 
 /** The JSON of an encoded message; throws Error when the bytes are none of that message. */
 export function messageToJson(
@@ -47,16 +48,29 @@ export function messageToJson(
 export function mergeJson(
   descriptor: DescMessage,
   message: Message,
-  json: JsonValue,
-  options: { registry: Registry; reason: Reason },
+  json: ExactJson,
+  { registry, reason }: { registry: Registry; reason: Reason },
 ): void {
-  const inexact = findInexactNumber(descriptor, json);
-  if (inexact) throw refusal(descriptor, inexact.field, inexact.description, options.reason);
+  const settled = settle(descriptor, json, registry, reason);
   try {
-    mergeFromJson(descriptor, message, json, jsonOptions(options.registry));
+    mergeFromJson(descriptor, message, settled, jsonOptions(registry));
   } catch (cause) {
-    const field = failingField(descriptor, json, options.registry);
-    throw refusal(descriptor, field, describe(cause), options.reason);
+    const field = failingField(descriptor, settled, registry);
+    throw refusal(descriptor, field, describe(cause), reason);
+  }
+}
+
+function settle(
+  descriptor: DescMessage,
+  json: ExactJson,
+  registry: Registry,
+  reason: Reason,
+): JsonValue {
+  try {
+    return settleNumbers(descriptor, json, registry);
+  } catch (cause) {
+    if (!(cause instanceof NumberError)) throw cause;
+    throw refusal(descriptor, cause.field, cause.message, reason);
   }
 }
 

@@ -3,17 +3,17 @@
  * means for the message is the business of bind-request.ts.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { type JsonValue, ScalarType } from '@bufbuild/protobuf';
+import { ScalarType } from '@bufbuild/protobuf';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { bodyChunks, hasBody, type IncomingBody, readBody } from './body-stream.js';
-import { JsonTextError, parseJsonText } from './json-text.js';
+import { type ExactJson, JsonTextError, parseJsonText } from './json-text.js';
 import type { GatewayLimits } from './limits.js';
 import { type Form, readForm } from './multipart.js';
 import type { Route } from './route-table.js';
 
 export type ParsedBody =
   | { kind: 'empty' }
-  | { kind: 'json'; json: JsonValue }
+  | { kind: 'json'; json: ExactJson }
   | { kind: 'form'; form: Form };
 
 type BodyLimits = Pick<
@@ -89,7 +89,7 @@ function jsonLimit(route: Route, limits: BodyLimits): number {
   return holdsBytes ? limits.jsonBodyWithBytesMax : limits.jsonBodyBytesMax;
 }
 
-function parseJson(bytes: Buffer): JsonValue {
+function parseJson(bytes: Buffer): ExactJson {
   try {
     return parseJsonText(bytes);
   } catch (cause) {
