@@ -42,7 +42,6 @@ export class OutputRing {
   readonly #capacityBytes: number;
   readonly #holdBytes: number;
   readonly #changes = new ChangeCounter();
-  #changeCount = 0;
   #pages: Page[] = [];
   #nextOffset = 0;
   #heldFrom: number | undefined;
@@ -128,12 +127,11 @@ export class OutputRing {
    * @throws the signal's reason when it aborts first.
    */
   async changed(signal: AbortSignal): Promise<void> {
-    await this.#changes.after(this.#changeCount, signal);
+    await this.#changes.after(this.#changes.count, signal);
   }
 
   /** Wakes all who wait, for a cause beside the ring. */
   wake(): void {
-    this.#changeCount += 1;
     this.#changes.bump();
   }
 

@@ -3,6 +3,10 @@ export class ChangeCounter {
   #count = 0;
   readonly #waiting = new Set<() => void>();
 
+  get count(): number {
+    return this.#count;
+  }
+
   /** Says that something changed. */
   bump(): void {
     this.#count += 1;
