@@ -38,6 +38,8 @@ const LAYERS = {
   src: ['gen', 'lib', 'migrations'],
   'clients/typescript': ['gen'],
   cli: ['gen', 'lib', 'images', 'clients/typescript'],
+  // The pages show plain HTTP and share nothing with the servers.
+  web: [],
   // A benchmark runs the platform as an operator does, by `wrenn`, and the addon by itself.
   bench: ['gen', 'lib', 'native', 'clients/typescript', 'cli'],
 };
@@ -143,7 +145,10 @@ export default tseslint.config(
     files: ['**/*.ts'],
     languageOptions: {
       parser: tseslint.parser,
-      parserOptions: { project: 'test/tsconfig.json', tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['test/tsconfig.json', 'web/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     settings: {
       'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },

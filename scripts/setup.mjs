@@ -37,6 +37,7 @@ export async function setUp(options = {}) {
 
   await installNpmPackages();
   await step('TypeScript build', 'node_modules/.bin/tsc', ['-b']);
+  await step('web pages', 'node', ['scripts/build-web.mjs']);
   if (!options.buildOnly && hostProblems.length === 0) {
     hostProblems.push(...(await prepareHost(options.hostOptional ?? false)));
   }
