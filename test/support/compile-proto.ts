@@ -19,12 +19,17 @@ export async function compileProto(text: string): Promise<FileRegistry> {
   await writeFile(join(directory.path, 'test', 'test.proto'), text);
   await writeFile(join(directory.path, 'buf.yaml'), BUF_CONFIGURATION);
   const output = join(directory.path, 'set.binpb');
-  const buf = join(root, 'node_modules', '.bin', 'buf');
+  await buildDescriptorSet(directory.path, output);
+  return createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(output)));
+}
+
+/** Compiles all protos of a folder; rejects with buf's words when they are wrong. */
+export async function buildDescriptorSet(folder: string, output: string): Promise<void> {
+  const buf = join(packageRoot(), 'node_modules', '.bin', 'buf');
   await run(buf, ['build', '.', '--as-file-descriptor-set', '--output', output], {
-    cwd: directory.path,
+    cwd: folder,
     timeoutMs: BUF_TIMEOUT_MS,
   });
-  return createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(output)));
 }
 
 /** The contract of test/fixtures/gateway/library.proto. */

@@ -4,7 +4,7 @@
  * names it.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { skipBecause } from './skip-reason.js';
 
@@ -38,6 +38,12 @@ const PROBES = {
   chromium: {
     missing: 'needs apt-get and dpkg-deb, to fetch Chromium',
     probe: () => succeeds('apt-get', ['--version']) && succeeds('dpkg-deb', ['--version']),
+  },
+  apt: {
+    missing: 'needs Debian with apt-get',
+    probe: () =>
+      succeeds('apt-get', ['--version']) &&
+      /^ID="?debian"?$/m.test(readFileSync('/etc/os-release', 'utf8')),
   },
   'python-venv': {
     missing: 'needs python3 with venv',
