@@ -51,6 +51,7 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Agent> 
   const handlers = hostAgentHandlers({ ...identity(instance), ...parts, manager });
   const server = await startServer(config.socketPath, handlers, log);
   rollback.defer('server', () => server.close());
+  rollback.defer('streams', () => manager.endStreams());
 
   await manager.recovered();
   log.info('agent ready', {

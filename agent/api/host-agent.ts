@@ -5,7 +5,9 @@ import type { Handlers } from '../../lib/rpc/service.js';
 import type { SandboxManager } from '../sandbox/manager.js';
 import type { TemplateCatalog } from '../sandbox/template-catalog.js';
 import type { VmmDriver } from '../vmm/driver.js';
+import { fileHandlers } from './file.js';
 import { toForkResult, toGeneration, toSnapshot } from './generation-message.js';
+import { processHandlers } from './process.js';
 import { toListedMessage, toPausedMessage, toSandboxMessage } from './sandbox-message.js';
 
 /** Largest file that a unary call carries. */
@@ -104,5 +106,8 @@ export function hostAgentHandlers({
       manager.withGuest(sandboxId, (guest) =>
         guest.readFile({ path, sizeBytesMax: FILE_BYTES_MAX }, context.signal),
       ),
+
+    ...processHandlers(manager.programs),
+    ...fileHandlers(manager.files),
   };
 }

@@ -5,19 +5,21 @@
  */
 import type { PostInitRequest } from '../../gen/ts/wrenn/envd/v1/guest.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
-import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
 import type { Log } from '../../lib/log/log.js';
-import type { ClientCallOptions } from '../../lib/rpc/client.js';
 import { CommandEvents, type CommandResult, STREAM_BYTES_MAX } from './command-result.js';
-import { createConnection, type GuestConnection } from './guest-connection.js';
-import { contractBroken, fromGuest, guestUnreachable, restoreFailed } from './guest-error.js';
+import { GuestCalls } from './guest-calls.js';
+import { contractBroken, guestUnreachable, restoreFailed } from './guest-error.js';
+import { GuestFiles } from './guest-files.js';
+import { GuestProcesses } from './guest-processes.js';
 import { checkSteps, type GuestStep } from './guest-steps.js';
 import { untilReady } from './readiness.js';
 
 /** Time limit of PostInit and PostRestore; a busy emulated guest gets it. */
 export const POST_INIT_TIMEOUT_MS = 30_000;
-/** Time limit of a read or a write. */
+/** Time limit of a call about a file; and for a guest to take, or send, a piece of one. */
 export const FILE_TIMEOUT_MS = 60_000;
+/** Time limit of a call about a program. */
+export const PROCESS_TIMEOUT_MS = 30_000;
 /** Time beyond a command's own limit after which the guest is given up. */
 export const EXEC_SLACK_MS = 10_000;
 
@@ -26,6 +28,7 @@ const NS_PER_MS = 1_000_000n;
 export interface GuestLimits {
   postInitTimeoutMs: number;
   fileTimeoutMs: number;
+  processTimeoutMs: number;
   execSlackMs: number;
   streamBytesMax: number;
 }
@@ -33,6 +36,7 @@ export interface GuestLimits {
 const LIMITS: GuestLimits = {
   postInitTimeoutMs: POST_INIT_TIMEOUT_MS,
   fileTimeoutMs: FILE_TIMEOUT_MS,
+  processTimeoutMs: PROCESS_TIMEOUT_MS,
   execSlackMs: EXEC_SLACK_MS,
   streamBytesMax: STREAM_BYTES_MAX,
 };
@@ -96,19 +100,23 @@ export interface GuestFileRead {
 }
 
 export class GuestClient {
+  /** Programs that outlive a call. */
+  readonly processes: GuestProcesses;
+  /** Files of any size, and folders. */
+  readonly files: GuestFiles;
   readonly #target: string;
-  readonly #token: string;
+  readonly #calls: GuestCalls;
   readonly #log: Log;
   readonly #limits: GuestLimits;
-  readonly #closing = new AbortController();
-  #connection: GuestConnection | undefined;
 
   /** Does not connect yet. */
   constructor({ target, token, log, limits }: GuestClientOptions) {
     this.#target = target;
-    this.#token = token;
+    this.#calls = new GuestCalls(target, token);
     this.#log = log;
     this.#limits = { ...LIMITS, ...limits };
+    this.processes = new GuestProcesses(this.#calls, this.#limits);
+    this.files = new GuestFiles(this.#calls, this.#limits);
   }
 
   /**
@@ -117,17 +125,12 @@ export class GuestClient {
    * @throws WrennError GUEST_UNREACHABLE when it does not in time; the signal's reason when that aborts.
    */
   async waitUntilReady(timeoutMs: number, signal: AbortSignal): Promise<{ version: string }> {
-    this.#connection?.close();
-    this.#connection = undefined;
+    this.#calls.disconnect();
     const { connection, version } = await untilReady(this.#target, timeoutMs, signal, (error) =>
       // Every guest that boots fails some tries: a stack for each would bury the log.
       this.#log.debug('guest daemon does not answer yet', { reason: messageOf(error) }),
     );
-    if (this.#closing.signal.aborted) {
-      connection.close();
-      throw closedError();
-    }
-    this.#connection = connection;
+    this.#calls.use(connection);
     return { version };
   }
 
@@ -137,8 +140,8 @@ export class GuestClient {
    */
   async postInit(identity: GuestIdentity, signal: AbortSignal): Promise<void> {
     const request = this.#identityNow(identity);
-    const { steps } = await this.#call(signal, ({ guest }) =>
-      guest.postInit(request, this.#options(this.#limits.postInitTimeoutMs, signal)),
+    const { steps } = await this.#calls.call(signal, ({ guest }) =>
+      guest.postInit(request, this.#calls.options(this.#limits.postInitTimeoutMs, signal)),
     );
     checkSteps(steps, (step, cause) =>
       guestUnreachable(`the guest could not be initialized: step ${step} failed`, cause, { step }),
@@ -154,8 +157,8 @@ export class GuestClient {
    */
   async postRestore(restore: GuestRestore, signal: AbortSignal): Promise<GuestStep[]> {
     const { identity, oldToken, ...others } = restore;
-    const options = this.#options(this.#limits.postInitTimeoutMs, signal, oldToken);
-    const { steps } = await this.#call(signal, ({ guest }) =>
+    const options = this.#calls.options(this.#limits.postInitTimeoutMs, signal, oldToken);
+    const { steps } = await this.#calls.call(signal, ({ guest }) =>
       guest
         .postRestore({ ...others, identity: this.#identityNow(identity) }, options)
         .catch(throwIfUnimplemented),
@@ -174,9 +177,9 @@ export class GuestClient {
     const { cmd, args, env, cwd, user, stdin, timeoutSec } = command;
     const timeoutMs = timeoutSec * 1_000;
     const events = new CommandEvents(this.#limits.streamBytesMax);
-    await this.#call(signal, async ({ processes }) => {
+    await this.#calls.call(signal, async ({ processes }) => {
       const request = { cmd, args, env, cwd, user, stdin, timeoutMs };
-      const options = this.#options(timeoutMs + this.#limits.execSlackMs, signal);
+      const options = this.#calls.options(timeoutMs + this.#limits.execSlackMs, signal);
       for await (const event of processes.start(request, options)) events.add(event);
     });
     const result = events.result();
@@ -190,10 +193,10 @@ export class GuestClient {
    */
   async writeFile(file: GuestFileWrite, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     const { path, content, user, mode } = file;
-    await this.#call(signal, ({ files }) =>
+    await this.#calls.call(signal, ({ files }) =>
       files.writeFile(
         { path, content, user, mode },
-        this.#options(this.#limits.fileTimeoutMs, signal),
+        this.#calls.options(this.#limits.fileTimeoutMs, signal),
       ),
     );
     return { sizeBytes: content.length };
@@ -205,52 +208,29 @@ export class GuestClient {
    */
   async readFile(file: GuestFileRead, signal: AbortSignal): Promise<{ content: Buffer }> {
     const { path, sizeBytesMax } = file;
-    const { content } = await this.#call(signal, ({ files }) =>
-      files.readFile({ path, sizeBytesMax }, this.#options(this.#limits.fileTimeoutMs, signal)),
+    const { content } = await this.#calls.call(signal, ({ files }) =>
+      files.readFile(
+        { path, sizeBytesMax },
+        this.#calls.options(this.#limits.fileTimeoutMs, signal),
+      ),
     );
     if (content.length > sizeBytesMax) throw contractBroken('a file above the size asked for');
     return { content };
   }
 
-  /** Ends the connection and all calls on it. Idempotent. */
+  /** Ends the connections and all calls on them. Idempotent. */
   close(): void {
-    // A connection that is closed waits for its calls, and a guest that is gone ends none.
-    this.#closing.abort();
-    this.#connection?.close();
-    this.#connection = undefined;
-  }
-
-  async #call<T>(
-    signal: AbortSignal,
-    call: (connection: GuestConnection) => Promise<T>,
-  ): Promise<T> {
-    if (this.#closing.signal.aborted) throw closedError();
-    this.#connection ??= createConnection(this.#target);
-    try {
-      return await call(this.#connection);
-    } catch (error) {
-      if (this.#closing.signal.aborted && !signal.aborted) throw closedError(error);
-      throw fromGuest(error, signal);
-    }
+    this.#calls.close();
   }
 
   #identityNow(identity: GuestIdentity): PostInitRequest {
-    return { ...identity, token: this.#token, wallClockNs: BigInt(Date.now()) * NS_PER_MS };
-  }
-
-  #options(timeoutMs: number, signal: AbortSignal, token = this.#token): ClientCallOptions {
-    const either = AbortSignal.any([signal, this.#closing.signal]);
-    return { timeoutMs, signal: either, metadata: token === '' ? {} : { [ENVD_TOKEN_KEY]: token } };
+    return { ...identity, token: this.#calls.token, wallClockNs: BigInt(Date.now()) * NS_PER_MS };
   }
 }
 
 function throwIfUnimplemented(error: unknown): never {
   if (WrennError.from(error).code !== Code.UNIMPLEMENTED) throw error;
   throw restoreFailed("the snapshot's guest daemon is too old to be restored", 'post_restore');
-}
-
-function closedError(cause?: unknown): WrennError {
-  return guestUnreachable('the sandbox is being stopped', cause);
 }
 
 function commandTimeout(timeoutSec: number): WrennError {

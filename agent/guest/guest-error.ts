@@ -4,7 +4,7 @@
  * operator's log, as a short line of printable characters.
  */
 import { Code, WrennError } from '../../lib/errors/index.js';
-import { guestFailure, readGuestFailure } from '../../lib/guest/guest-failure.js';
+import { retellGuestFailure } from '../../lib/guest/guest-failure.js';
 
 /** Characters of a guest's own words that are kept for the operator. */
 const WORDS_LENGTH_MAX = 200;
@@ -34,17 +34,24 @@ export function contractBroken(what: string): WrennError {
   );
 }
 
+/** A daemon of an older snapshot does not know the call. */
+function guestTooOld(cause: unknown): WrennError {
+  const message = "the sandbox's guest daemon is older than this call; start a new sandbox";
+  return new OwnError(Code.FAILED_PRECONDITION, 'GUEST_TOO_OLD', message, { cause });
+}
+
 /**
  * What the caller gets when a call into a guest has failed: the reason of its
- * own signal if that aborted, a failure that a guest may report, else
- * GUEST_UNREACHABLE.
+ * own signal if that aborted, a failure that a guest may report, GUEST_TOO_OLD
+ * for a call that the guest does not know, else GUEST_UNREACHABLE.
  */
 export function fromGuest(thrown: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (thrown instanceof OwnError) return thrown;
   const error = WrennError.from(thrown);
-  const failure = readGuestFailure(error);
-  if (failure) return guestFailure(failure);
+  const failure = retellGuestFailure(error);
+  if (failure) return failure;
+  if (error.code === Code.UNIMPLEMENTED) return guestTooOld(error);
   const cause = new Error(`guest call failed: ${Code[error.code]}: ${printable(wordsOf(error))}`);
   return guestUnreachable('the guest daemon did not answer', cause);
 }

@@ -156,3 +156,8 @@ export function tooManyLayers(sandboxId: string, layers: number): WrennError {
     { metadata: { sandbox_id: sandboxId } },
   );
 }
+
+/** A request that its contract's rules let pass, and that means nothing. */
+export function invalidRequest(message: string): WrennError {
+  return new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', message);
+}

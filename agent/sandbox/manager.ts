@@ -3,18 +3,19 @@
  * copying and ending them. What they are lies in the registry; the larger
  * operations have files of their own.
  */
-import { Code, WrennError } from '../../lib/errors/index.js';
 import { Semaphore } from '../../lib/lifecycle/semaphore.js';
 import type { GuestClient } from '../guest/guest-client.js';
 import type { Lineage } from '../snapshot/generation.js';
 import { freeMemoryMb } from './admission.js';
 import { type CreateSandboxOptions, SandboxCreator } from './creator.js';
 import { resumeFromFullDisk } from './disk-space.js';
-import { deletedWhileStarting, diskFull, staleGeneration, wrongPhase } from './errors.js';
+import { deletedWhileStarting, staleGeneration } from './errors.js';
+import { Files } from './files.js';
 import { type ForkResult, forkSandbox, removeForks } from './fork.js';
 import type { Host } from './host.js';
 import { checkSandboxId } from './names.js';
 import { findPaused, listPaused, pause, pauseExpired, type Resumed, resume } from './pausing.js';
+import { Programs } from './programs.js';
 import { ReadyPool } from './ready-pool.js';
 import { recoverSandboxes } from './recover.js';
 import { SandboxRegistry } from './registry.js';
@@ -31,6 +32,7 @@ import {
 } from './snapshots.js';
 import { sweepHost } from './sweep.js';
 import { Tombstones } from './tombstones.js';
+import { withGuest } from './with-guest.js';
 
 /** How often timeouts are looked at. */
 const REAP_INTERVAL_MS = 1000;
@@ -43,6 +45,10 @@ export type ListedSandbox =
   | { kind: 'paused'; paused: PausedSandbox };
 
 export class SandboxManager {
+  /** Their programs. */
+  readonly programs: Programs;
+  /** Their files. */
+  readonly files: Files;
   readonly #host: Host;
   readonly #registry: SandboxRegistry;
   readonly #pool: ReadyPool;
@@ -60,6 +66,9 @@ export class SandboxManager {
     this.#registry = new SandboxRegistry(host);
     this.#pool = new ReadyPool(this.#registry);
     this.#creator = new SandboxCreator(this.#registry, this.#pool, this.#tombstones);
+    const ready = () => this.#ready();
+    this.programs = new Programs(this.#registry, ready);
+    this.files = new Files(this.#registry, ready);
     this.#recovered = this.#recover();
     // Each call that waits for it reports the failure; main.ts waits for it too.
     this.#recovered.catch(() => undefined);
@@ -236,23 +245,12 @@ export class SandboxManager {
   /** Gives `call` the guest of a running sandbox; the whole call counts as activity. */
   async withGuest<T>(sandboxId: string, call: (guest: GuestClient) => Promise<T>): Promise<T> {
     await this.#ready();
-    const sandbox = this.#registry.running(sandboxId);
-    if (sandbox.isDiskFull) throw diskFull(sandboxId);
-    const { guest } = sandbox;
-    if (!guest) throw wrongPhase(sandboxId, sandbox.entry.phase);
-    try {
-      return await sandbox.active(() => call(guest));
-    } catch (error) {
-      // A guest that went away because its sandbox ended or was paused has a better name for it.
-      if (sandbox.entry.phase === 'running') throw error;
-      const state = findPaused(this.#registry, sandboxId) ? 'PAUSED' : sandbox.entry.phase;
-      throw new WrennError(
-        Code.FAILED_PRECONDITION,
-        'SANDBOX_STATE',
-        'the sandbox was paused or ended during the call',
-        { metadata: { sandbox_id: sandboxId, state: state.toUpperCase() }, cause: error },
-      );
-    }
+    return withGuest(this.#registry, sandboxId, call);
+  }
+
+  /** Ends all streams, so that a server that is shutting down need not wait for them. */
+  endStreams(): void {
+    this.#registry.endStreams();
   }
 
   /** Undoes starts under way and lets go of the running machines, which go on without the agent. */

@@ -37,6 +37,7 @@ export class SandboxRegistry {
   readonly #lock = new KeyedLock();
   readonly #starts: Semaphore;
   readonly #closing = new AbortController();
+  readonly #ending = new AbortController();
   readonly #images: ImageMarks;
   /** Whether all that sandboxes hold is known, so that the rest is garbage. */
   isWhole = false;
@@ -241,6 +242,16 @@ export class SandboxRegistry {
   /** Resolves when no garbage is being collected. */
   collected(): Promise<void> {
     return this.#collecting;
+  }
+
+  /** A signal that aborts with another one, and when streams are ended. */
+  streaming(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#ending.signal]);
+  }
+
+  /** Ends all streams with SHUTTING_DOWN. */
+  endStreams(): void {
+    this.#ending.abort(shuttingDown());
   }
 
   /** @throws SHUTTING_DOWN */

@@ -20,6 +20,8 @@ import type { SandboxEntry } from './entry.js';
 
 /** Calls into one guest at once; each may hold two full outputs in the agent's memory. */
 export const CALLS_PER_SANDBOX_MAX = 64;
+/** Streams into one guest at once; the daemon runs as many programs. */
+export const STREAMS_PER_SANDBOX_MAX = 256;
 /** Pause before what could not be freed is tried again. */
 const FREE_RETRY_INTERVAL_MS = 10_000;
 /** Pause before a sandbox that could not be paused at its timeout is tried again. */
@@ -45,6 +47,7 @@ export class Sandbox {
   #lastActiveAtMs: number;
   #lastActiveTick: number;
   #callsInFlight = 0;
+  #openStreams = 0;
   #freeRetryTick = 0;
   #pauseRetryTick = 0;
 
@@ -88,11 +91,25 @@ export class Sandbox {
     }
   }
 
+  /**
+   * Counts as activity until the stream is let go of.
+   * @returns what lets go of it.
+   * @throws STREAM_LIMIT when too many are open already.
+   */
+  openStream(): () => void {
+    if (this.#openStreams >= STREAMS_PER_SANDBOX_MAX) throw tooManyStreams();
+    this.touch();
+    this.#openStreams += 1;
+    return () => {
+      this.#openStreams -= 1;
+      this.touch();
+    };
+  }
+
   /** Whether the inactivity timeout has passed. The monotonic clock decides: a host's clock may jump. */
   expired(): boolean {
-    if (this.entry.phase !== 'running' || this.entry.timeoutSec === 0 || this.#callsInFlight > 0) {
-      return false;
-    }
+    if (this.entry.phase !== 'running' || this.entry.timeoutSec === 0) return false;
+    if (this.#callsInFlight + this.#openStreams > 0) return false;
     if (performance.now() < this.#pauseRetryTick) return false;
     return performance.now() - this.#lastActiveTick >= this.entry.timeoutSec * 1000;
   }
@@ -152,5 +169,14 @@ function tooManyCalls(): WrennError {
     'OVERLOADED',
     `the sandbox has ${CALLS_PER_SANDBOX_MAX} calls under way already`,
     { retryAfterSec: 1 },
+  );
+}
+
+function tooManyStreams(): WrennError {
+  return new WrennError(
+    Code.RESOURCE_EXHAUSTED,
+    'STREAM_LIMIT',
+    `the sandbox has ${STREAMS_PER_SANDBOX_MAX} open streams already`,
+    { metadata: { limit: String(STREAMS_PER_SANDBOX_MAX) }, retryAfterSec: 1 },
   );
 }

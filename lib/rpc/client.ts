@@ -12,6 +12,7 @@ import {
 import { fromServiceError } from '../errors/index.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
 import { sendAll } from './send-all.js';
+import { boundStreamBuffers } from './streams.js';
 
 export interface ClientCallOptions {
   /** Time after which the call ends with DEADLINE_EXCEEDED; `Infinity` for a stream without end. */
@@ -38,6 +39,7 @@ export function createClient<S extends ServiceShape>(
   credentials: ChannelCredentials,
   channelOptions: ChannelOptions = {},
 ): RpcClient<S> {
+  boundStreamBuffers();
   const client = new Client(address, credentials, channelOptions);
   const methods = Object.entries(definition).map(([name, method]) => [
     name,

@@ -24,7 +24,7 @@ import type { Log } from '../log/log.js';
 import type { CallContext } from './call-context.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
 import { type ObservedCall, observeCall, type ServerCall } from './observed-call.js';
-import { drained, messagesOf } from './streams.js';
+import { boundStreamBuffers, drained, messagesOf } from './streams.js';
 
 export { REQUEST_ID } from './observed-call.js';
 
@@ -62,6 +62,7 @@ export function serve<S extends ServiceShape, Principal>(
   handlers: Handlers<S, Principal>,
   options: ServeOptions<Principal>,
 ): void {
+  boundStreamBuffers();
   const raw: Record<string, unknown> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries(definition)) {

@@ -16,7 +16,7 @@ const STREAM_MESSAGES_MAX = 4;
  */
 const END_SETTLES_MS = 20;
 
-/** Makes every stream of this process hold few messages; called first in a daemon's main. */
+/** Makes every stream of messages that this process opens from now on hold few. Idempotent. */
 export function boundStreamBuffers(): void {
   setDefaultHighWaterMark(true, STREAM_MESSAGES_MAX);
 }
