@@ -25,6 +25,7 @@ const STEPS = [
   ['types', checkTypes],
   ['generated code', generatedCodeDiffers],
   ['format and lint', () => runCaptured(`${BIN}/biome`, ['check', '--error-on-warnings', '.'])],
+  ['API description lint', lintApiDescription],
   ['contract lint', () => runCaptured(`${BIN}/buf`, ['lint'])],
   [
     'contract compatibility',
@@ -76,6 +77,14 @@ async function report(name, step) {
 async function checkTypes() {
   const sources = await runCaptured(`${BIN}/tsc`, ['-b']);
   return sources.exitCode === 0 ? await runCaptured(`${BIN}/tsc`, ['-p', 'test']) : sources;
+}
+
+/** Warnings count as errors. Neither usage data nor a question for updates leaves the machine. */
+function lintApiDescription() {
+  return runCaptured('env', [
+    ...['REDOCLY_TELEMETRY=off', 'REDOCLY_SUPPRESS_UPDATE_NOTICE=true'],
+    ...[`${BIN}/redocly`, 'lint', '--extends=recommended-strict', 'gen/openapi.yaml'],
+  ]);
 }
 
 /** Generates into a temporary folder and compares with what is committed. */
