@@ -49,7 +49,7 @@ function forkForm(fork: (count: number) => Promise<{ results: ForkResult[] }>): 
 }
 
 function snapshotForm(sandboxId: string): HTMLElement {
-  const name = input('text', { pattern: '[a-z0-9][a-z0-9._-]{0,62}' });
+  const name = input('text', { pattern: '[a-z0-9][a-z0-9._\\-]{0,62}' });
   const run = async () => {
     const body = { sandbox_id: sandboxId, name: name.value };
     const snapshot = await call<Snapshot>('POST', '/v1/snapshots', { body });

@@ -1,8 +1,10 @@
-/** Messages at the top of the page: what was done, and errors with reason and request id. */
+/** Messages in a corner of the page: what was done, and errors with reason and request id. */
 import { ApiError } from './api.js';
 import { type Child, element } from './dom.js';
 
 const NOTICES_MAX = 5;
+/** What was done goes by itself; an error stays until it is dismissed. */
+const DONE_SHOWN_MS = 10_000;
 
 export function showDone(text: string): void {
   show('done', text);
@@ -27,6 +29,7 @@ function show(kind: 'done' | 'error', ...children: Child[]): void {
   const close = element('button', { type: 'button', 'aria-label': 'Dismiss' }, '×');
   const notice = element('p', { class: `notice ${kind}` }, element('span', {}, ...children), close);
   close.addEventListener('click', () => notice.remove());
+  if (kind === 'done') window.setTimeout(() => notice.remove(), DONE_SHOWN_MS);
   place?.prepend(notice);
   while (place && place.children.length > NOTICES_MAX) place.lastElementChild?.remove();
 }

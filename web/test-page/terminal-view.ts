@@ -8,6 +8,7 @@ import { type First, ProcessStream } from './process-stream.js';
 
 const SIGNALS = ['INT', 'TERM', 'KILL', 'HUP', 'QUIT', 'USR1', 'USR2', 'STOP', 'CONT'];
 const SCROLLBACK_LINES = 5_000;
+const FONT = '"DejaVu Sans Mono", ui-monospace, Menlo, Consolas, monospace';
 
 export class TerminalView {
   readonly root: HTMLElement;
@@ -71,6 +72,7 @@ export class TerminalView {
     const terminal = new Terminal({
       // A program without a terminal ends its lines as a file does.
       convertEol: !hasTerminal,
+      fontFamily: FONT,
       scrollback: SCROLLBACK_LINES,
       screenReaderMode: true,
       // What a program prints opens nothing, wherever it links to.
