@@ -6,6 +6,7 @@ import { ChangeCounter } from '../lifecycle/change-counter.js';
 import { Semaphore } from '../lifecycle/semaphore.js';
 import { guestFailure } from './guest-failure.js';
 import { INPUT_QUEUE_BYTES_MAX, INPUT_WRITERS_MAX } from './process-limits.js';
+import type { InputState } from './process-state.js';
 import type { Program } from './program.js';
 
 export interface InputPiece {
@@ -16,7 +17,7 @@ export interface InputPiece {
   sequence: bigint;
 }
 
-type State = 'open' | 'input_closed' | 'process_ended';
+type State = InputState['state'];
 
 export class InputQueue {
   readonly #program: Pick<Program, 'write' | 'closeInput'>;
@@ -31,6 +32,21 @@ export class InputQueue {
   constructor(program: Pick<Program, 'write' | 'closeInput'>, isClosed: boolean) {
     this.#program = program;
     this.#state = isClosed ? 'input_closed' : 'open';
+  }
+
+  /** Makes a queue that knows what another one did; what was queued in it the program has. */
+  static import(program: Pick<Program, 'write' | 'closeInput'>, before: InputState): InputQueue {
+    const queue = new InputQueue(program, false);
+    queue.#state = before.state;
+    for (const [writer, last] of before.sequences) queue.#sequences.set(writer, BigInt(last));
+    return queue;
+  }
+
+  export(): InputState {
+    const sequences = [...this.#sequences].map(
+      ([writer, last]) => [writer, String(last)] as [string, string],
+    );
+    return { state: this.#state, sequences };
   }
 
   /**

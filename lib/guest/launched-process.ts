@@ -14,6 +14,7 @@ import { type InputPiece, InputQueue } from './input-queue.js';
 import { OutputHold } from './output-hold.js';
 import { OUTPUT_PIECE_BYTES_MAX, OutputRing, type OutputStreamName } from './output-ring.js';
 import { LISTED_ARGS_LENGTH_MAX } from './process-limits.js';
+import type { LaunchedProcessState } from './process-state.js';
 import type { Program, ProgramExit } from './program.js';
 
 const STREAMS: Record<OutputStreamName, OutputStream> = {
@@ -46,7 +47,7 @@ export class LaunchedProcess {
   readonly #request: LaunchRequest;
   readonly #program: Program;
   readonly #startedAt: StartedAt;
-  readonly #ring = new OutputRing();
+  readonly #ring: OutputRing;
   readonly #input: InputQueue;
   readonly #hold: OutputHold;
   readonly #onSettled: () => void;
@@ -58,6 +59,7 @@ export class LaunchedProcess {
   /**
    * Takes over a program that was started.
    * @param onSettled called once it has ended and nobody holds it; again when that comes anew.
+   * @param before what another table knew of it.
    */
   constructor(
     request: LaunchRequest,
@@ -65,14 +67,19 @@ export class LaunchedProcess {
     startedAt: StartedAt,
     holderReturnMs: number,
     onSettled: () => void,
+    before?: LaunchedProcessState,
   ) {
     this.#request = request;
     this.#program = program;
     this.#startedAt = startedAt;
     this.#onSettled = onSettled;
-    this.#input = new InputQueue(program, request.closeStdin);
+    this.#ring = before ? OutputRing.import(before.ring) : new OutputRing();
+    this.#input = before
+      ? InputQueue.import(program, before.input)
+      : new InputQueue(program, request.closeStdin);
     this.#hold = new OutputHold(holderReturnMs, (offset) => this.#moveHold(offset));
-    void this.#run();
+    if (before) this.#continue(before);
+    else void this.#run();
   }
 
   get id(): string {
@@ -159,10 +166,35 @@ export class LaunchedProcess {
     };
   }
 
+  export(): LaunchedProcessState {
+    const { heldFrom } = this.#ring;
+    return {
+      request: { ...this.#request, timeoutMs: String(this.#request.timeoutMs) },
+      startedAtMs: this.#startedAt.wallClockMs,
+      ranMs: performance.now() - this.#startedAt.timeMs,
+      ring: this.#ring.export(),
+      ...(heldFrom === undefined ? {} : { heldFrom }),
+      input: this.#input.export(),
+      timedOut: this.#timedOut,
+      ...(this.#end ? { end: this.#end } : {}),
+    };
+  }
+
+  #continue({ heldFrom, timedOut, end }: LaunchedProcessState): void {
+    this.#timedOut = timedOut;
+    this.#end = end;
+    this.#hasExited = end !== undefined;
+    if (heldFrom !== undefined) this.#hold.restore(heldFrom);
+    if (!end) void this.#run();
+    // The caller, who has no process yet, hears of it when it has one.
+    else if (!this.#hold.isHeld) queueMicrotask(this.#onSettled);
+  }
+
   async #run(): Promise<void> {
+    const timeoutMs = Number(this.#request.timeoutMs);
     const stopTimer =
-      this.#request.timeoutMs > 0n
-        ? callAfter(Number(this.#request.timeoutMs), () => this.#expire())
+      timeoutMs > 0
+        ? callAfter(this.#startedAt.timeMs + timeoutMs - performance.now(), () => this.#expire())
         : () => undefined;
     const exited = this.#program.exited.then((exit) => {
       stopTimer();

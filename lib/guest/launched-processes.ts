@@ -12,9 +12,10 @@
 import type { LaunchRequest, Process, ProcessEvent } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { EndedProcesses } from './ended-processes.js';
 import { guestFailure } from './guest-failure.js';
-import { type Follower, LaunchedProcess } from './launched-process.js';
+import { type Follower, LaunchedProcess, type StartedAt } from './launched-process.js';
 import { PROCESS_LIMITS, type ProcessLimits } from './process-limits.js';
-import type { StartProgram } from './program.js';
+import type { LaunchedProcessState } from './process-state.js';
+import type { Program, StartProgram } from './program.js';
 
 export class LaunchedProcesses {
   readonly #startProgram: StartProgram;
@@ -73,6 +74,20 @@ export class LaunchedProcesses {
     for (const process of this.#started.values()) process.expectHolderToReturn(stayingPeer);
   }
 
+  /** All that is known of each program, as JSON, oldest first. */
+  export(): LaunchedProcessState[] {
+    return [...this.#started.values()].map((process) => process.export());
+  }
+
+  /** Takes over programs of another table; a holder that it had has time to come back. */
+  import(entries: readonly { before: LaunchedProcessState; program: Program }[]): void {
+    for (const { before, program } of entries) {
+      const request = { ...before.request, timeoutMs: BigInt(before.request.timeoutMs) };
+      const timeMs = performance.now() - before.ranMs;
+      this.#add(request, program, { timeMs, wallClockMs: before.startedAtMs }, before);
+    }
+  }
+
   async #findOrStart(request: LaunchRequest): Promise<LaunchedProcess> {
     const { processId } = request;
     const known = this.#started.get(processId) ?? this.#starting.get(processId);
@@ -86,7 +101,15 @@ export class LaunchedProcesses {
 
   async #start(request: LaunchRequest): Promise<LaunchedProcess> {
     const startedAt = { timeMs: performance.now(), wallClockMs: Date.now() };
-    const program = await this.#startProgram(request);
+    return this.#add(request, await this.#startProgram(request), startedAt);
+  }
+
+  #add(
+    request: LaunchRequest,
+    program: Program,
+    startedAt: StartedAt,
+    before?: LaunchedProcessState,
+  ): LaunchedProcess {
     const { holderReturnMs } = this.#limits;
     const process: LaunchedProcess = new LaunchedProcess(
       request,
@@ -94,6 +117,7 @@ export class LaunchedProcesses {
       startedAt,
       holderReturnMs,
       () => this.#ended.add(process),
+      before,
     );
     this.#started.set(request.processId, process);
     return process;

@@ -53,6 +53,16 @@ export class OutputHold {
   expectReturn(stayingPeer: string): void {
     if (this.#returning === undefined && this.#holder === undefined) return;
     if (this.#holder?.peer === stayingPeer) return;
+    this.#awaitReturn();
+  }
+
+  /** Takes the hold for a holder of before a restore, who may come back. */
+  restore(offset: number): void {
+    this.#onMove(offset);
+    this.#awaitReturn();
+  }
+
+  #awaitReturn(): void {
     this.#holder = undefined;
     clearTimeout(this.#returning);
     this.#returning = setTimeout(() => this.#free(), this.#returnMs);

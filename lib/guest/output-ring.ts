@@ -5,6 +5,7 @@
  */
 import { ChangeCounter } from '../lifecycle/change-counter.js';
 import { outputOutOfRange } from './guest-failure.js';
+import type { RingState } from './process-state.js';
 
 /** Output that is kept of one program. */
 export const RING_BYTES_MAX = 1024 * 1024;
@@ -51,6 +52,30 @@ export class OutputRing {
     this.#capacityBytes = capacityBytes;
     this.#holdBytes = capacityBytes - BYTES_IN_FLIGHT_MAX - OUTPUT_PIECE_BYTES_MAX;
     if (this.#holdBytes < 0) throw new RangeError(`no ring: ${capacityBytes} bytes`);
+  }
+
+  /** Makes a ring that holds what another one did. */
+  static import({ firstOffset, chunks }: RingState): OutputRing {
+    const ring = new OutputRing();
+    ring.#nextOffset = firstOffset;
+    for (const [stream, data] of chunks) ring.append(stream, Buffer.from(data, 'base64'));
+    return ring;
+  }
+
+  export(): RingState {
+    const chunks: RingState['chunks'] = [];
+    for (let offset = this.firstOffset; offset < this.#nextOffset; ) {
+      const chunk = this.read(offset);
+      if (!chunk) break;
+      chunks.push([chunk.stream, chunk.data.toString('base64')]);
+      offset += chunk.data.length;
+    }
+    return { firstOffset: this.firstOffset, chunks };
+  }
+
+  /** What the holder takes next; undefined when nobody holds. */
+  get heldFrom(): number | undefined {
+    return this.#heldFrom;
   }
 
   /** Offset of the first byte that is kept; with nothing kept that of the next one. */

@@ -6,9 +6,10 @@ import { FaultPlan } from '../../lib/faults/fault-plan.js';
 import { startEnvd } from '../support/envd.js';
 import { requireNeed } from '../support/requirements.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { describeGuestDaemon } from './guest-daemon.js';
+import { describeGuestDaemon, type GuestDaemonFixture } from './guest-daemon.js';
+import { describeGuestFiles } from './guest-files.js';
 
-describeGuestDaemon('envd', async (context) => {
+async function realDaemon(context: Mocha.Context): Promise<GuestDaemonFixture> {
   requireNeed(context, 'root');
   const envd = await startEnvd({ initialize: false });
   const machineIdPath = join(envd.directory, 'machine-id');
@@ -20,9 +21,9 @@ describeGuestDaemon('envd', async (context) => {
     runDirectory: join(envd.directory, 'run'),
     close: () => envd.stop(),
   };
-});
+}
 
-describeGuestDaemon('of a fake machine', async () => {
+async function fakeDaemon(): Promise<GuestDaemonFixture> {
   const directory = await temporaryDirectory();
   const socketPath = join(directory.path, 'envd.sock');
   const envd = new FakeEnvd(new FaultPlan());
@@ -37,4 +38,9 @@ describeGuestDaemon('of a fake machine', async () => {
       await directory.remove();
     },
   };
-});
+}
+
+for (const describe of [describeGuestDaemon, describeGuestFiles]) {
+  describe('envd', realDaemon);
+  describe('of a fake machine', fakeDaemon);
+}

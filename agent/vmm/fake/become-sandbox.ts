@@ -6,9 +6,14 @@ import type {
 } from '../../../gen/ts/wrenn/envd/v1/guest.js';
 import { Code, WrennError } from '../../../lib/errors/index.js';
 import { ENTROPY_BYTES_MIN, MACHINE_ID } from '../../../lib/guest/contract.js';
-import type { FakeGuestState } from './run.js';
 
 export const MACHINE_ID_PATH = '/etc/machine-id';
+
+/** What a sandbox is called, and the variables of its programs. */
+export interface FakeGuestState {
+  hostname: string;
+  env: Record<string, string>;
+}
 
 export interface FakeGuest {
   state: FakeGuestState;

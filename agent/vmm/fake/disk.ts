@@ -1,17 +1,18 @@
 /**
  * The disk of a fake machine: all that its guest writes below /disk/. A layer
- * is a JSON file of path → content in base64; the newest one wins.
+ * is a JSON file of path → content in base64, or null for a file that is
+ * gone; the newest one wins.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeFileAtomic } from '../../../lib/files/atomic-write.js';
 import type { MachineSpec } from '../driver.js';
-import type { GuestDisk } from './envd.js';
+import type { GuestDisk } from './files/files.js';
 
 const MOUNT_POINT = '/disk/';
 const WRITABLE = 0o222;
 
-type Layer = Record<string, string>;
+type Layer = Record<string, string | null>;
 
 export class FakeDisk implements GuestDisk {
   /** Files of the sealed layers, lowest first. */
@@ -34,11 +35,12 @@ export class FakeDisk implements GuestDisk {
     return path.startsWith(MOUNT_POINT);
   }
 
-  /** Resolves when the content is on the host's disk. */
-  write(path: string, content: Buffer): Promise<void> {
+  /** Resolves when all is on the host's disk. */
+  write(files: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
     const writing = this.#written.then(async () => {
       await requireUnsealed(this.#active);
-      const layer = { ...(await readLayer(this.#active)), [path]: content.toString('base64') };
+      const layer = await readLayer(this.#active);
+      for (const [path, content] of files) layer[path] = content?.toString('base64') ?? null;
       await writeFileAtomic(this.#active, JSON.stringify(layer));
     });
     this.#written = writing.catch(() => undefined);
@@ -54,7 +56,8 @@ export class FakeDisk implements GuestDisk {
     const files = new Map<string, Buffer>();
     for (const path of [...this.#sealed, this.#active]) {
       for (const [name, content] of Object.entries(await readLayer(path))) {
-        files.set(name, Buffer.from(content, 'base64'));
+        if (content === null) files.delete(name);
+        else files.set(name, Buffer.from(content, 'base64'));
       }
     }
     return files;

@@ -3,6 +3,10 @@ export class Gate {
   #opened: Promise<void> = Promise.resolve();
   #open: (() => void) | undefined;
 
+  get isClosed(): boolean {
+    return this.#open !== undefined;
+  }
+
   /** Holds whoever comes from now on. Idempotent. */
   close(): void {
     if (this.#open) return;
