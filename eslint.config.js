@@ -18,6 +18,7 @@ const CHILD_PROCESS_OWNERS = [
   'lib/postgres/**',
   'agent/vmm/launch/**',
   'envd/process/**',
+  'envd/filesystem/watch-directory.ts',
   'cli/up/**',
   'cli/demo/**',
   'images/**',

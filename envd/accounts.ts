@@ -56,6 +56,31 @@ export async function findAccount(
   };
 }
 
+/** Names of users and groups by their numbers. */
+export interface AccountNames {
+  users: ReadonlyMap<number, string>;
+  groups: ReadonlyMap<number, string>;
+}
+
+/** Reads all names; the first line of a number counts. */
+export async function readAccountNames(files: AccountFiles = GUEST_FILES): Promise<AccountNames> {
+  const [passwd, group] = await Promise.all([
+    readLines(files.passwdPath),
+    readLines(files.groupPath),
+  ]);
+  return { users: namesByNumber(passwd), groups: namesByNumber(group) };
+}
+
+function namesByNumber(lines: string[]): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const line of lines) {
+    const [name, , number] = line.split(':');
+    const id = toId(number);
+    if (name && id !== undefined && !names.has(id)) names.set(id, name);
+  }
+  return names;
+}
+
 function membership(line: string, name: string): number[] {
   const [, , gid, members = ''] = line.split(':');
   const id = toId(gid);

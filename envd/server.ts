@@ -12,6 +12,8 @@ import { TokenStore } from './auth.js';
 import type { EnvdConfig } from './config.js';
 import { Connections } from './connections.js';
 import { filesystemHandlers } from './filesystem/filesystem-service.js';
+import { TemporaryFiles } from './filesystem/temporary-files.js';
+import { DirectoryWatches } from './filesystem/watch-directory.js';
 import { guestHandlers } from './guest/guest-service.js';
 import { Identity } from './guest/identity.js';
 import { Coprocess } from './process/coprocess.js';
@@ -29,6 +31,8 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   const identity = new Identity(config.runDirectory);
   const connections = new Connections();
   const helper = new Coprocess(config.helperPath);
+  const temporaryFiles = new TemporaryFiles(config.runDirectory);
+  const watches = new DirectoryWatches(config.helperPath);
   const pipes = new PipeStock(privateDirectory, config.busyboxPath);
   const server = new Server({
     'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
@@ -46,7 +50,12 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
       authenticate: requireTokenForGuest(tokens),
     },
   );
-  serve(server, FilesystemServiceService, filesystemHandlers(), withToken);
+  serve(
+    server,
+    FilesystemServiceService,
+    filesystemHandlers({ temporaryFiles, watches }),
+    withToken,
+  );
   serve(
     server,
     ProcessServiceService,
@@ -63,7 +72,15 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   helper.start();
   const port = await connections.listen(server, config.host, config.port);
   pipes.prepare();
+  removeLeftBehind(temporaryFiles, log);
   return port;
+}
+
+/** Nobody waits for it. */
+function removeLeftBehind(files: TemporaryFiles, log: Log): void {
+  files.removeLeftBehind().catch((error: unknown) => {
+    log.warn('temporary files were left behind', { error });
+  });
 }
 
 function requireToken(tokens: TokenStore) {

@@ -14,6 +14,9 @@ const FAILURES: Record<string, GuestFailure> = {
   ELOOP: 'file_path',
   ENXIO: 'file_not_regular',
   ENODEV: 'file_not_regular',
+  // A file of /proc that is read as a pipe is.
+  EAGAIN: 'file_not_regular',
+  EBUSY: 'file_mount_point',
   ENOSPC: 'disk_full',
   EDQUOT: 'disk_full',
 };
@@ -25,7 +28,8 @@ const FAILURES: Record<string, GuestFailure> = {
 export function fileFailure(thrown: unknown, absent: GuestFailure): WrennError {
   if (thrown instanceof WrennError) return thrown;
   const { code } = thrown as NodeJS.ErrnoException;
-  const known = code === 'ENOENT' ? absent : FAILURES[code ?? ''];
+  if (typeof code !== 'string') return WrennError.from(thrown);
+  const known = code === 'ENOENT' ? absent : FAILURES[code];
   // What is the caller's own mistake needs no line on the console.
   return known ? guestFailure(known) : guestFailure('file_not_usable', thrown);
 }

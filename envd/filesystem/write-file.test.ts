@@ -6,6 +6,7 @@ import {
   type TemporaryDirectory,
   temporaryDirectory,
 } from '../../test/support/temporary-directory.js';
+import { TemporaryFiles } from './temporary-files.js';
 import { writeWholeFile } from './write-file.js';
 
 const content = Buffer.from('hello');
@@ -13,17 +14,23 @@ const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 describe('writeWholeFile', () => {
   let directory: TemporaryDirectory;
+  let run: TemporaryDirectory;
 
   beforeEach(async () => {
     directory = await temporaryDirectory();
+    run = await temporaryDirectory();
   });
 
-  afterEach(() => directory.remove());
+  afterEach(async () => {
+    await directory.remove();
+    await run.remove();
+  });
 
   const at = (path: string) => join(directory.path, path);
-  const write = (path: string) => writeWholeFile({ path: at(path), content, owner, mode: 0 });
+  const write = (path: string) =>
+    writeWholeFile(new TemporaryFiles(run.path), { path: at(path), owner, mode: 0 }, [content]);
 
-  async function reasonOf(writing: Promise<void>): Promise<[Code, Reason] | undefined> {
+  async function reasonOf(writing: Promise<unknown>): Promise<[Code, Reason] | undefined> {
     try {
       await writing;
       return undefined;

@@ -1,44 +1,55 @@
 /**
  * Writes a whole file so that a program in the guest sees the old content or
- * the new, never a part: a temporary file beside it, then a rename.
+ * the new, never a part: a temporary file beside it, then a rename. It is not
+ * waited for until a disk has it.
  */
 
 import type { Stats } from 'node:fs';
-import { chown, lstat, mkdir, open, readlink, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { type FileHandle, lstat, open, readlink, rename } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
+import { type FileOwner, makeDirectories } from './make-directories.js';
+import type { TemporaryFiles } from './temporary-files.js';
 
 const NEW_FILE_MODE = 0o644;
-const NEW_DIRECTORY_MODE = 0o755;
 const MODE_BITS = 0o7777;
 /** As many symbolic links as the kernel follows. */
 const LINKS_MAX = 40;
 
-export interface FileOwner {
-  uid: number;
-  gid: number;
-}
-
-export interface NewContent {
+export interface NewFile {
   path: string;
-  content: Uint8Array;
   /** Owner of what does not exist yet. */
   owner: FileOwner;
   /** Permission bits; 0 keeps those of an existing file. */
   mode: number;
 }
 
-/** @throws WrennError FILE_NOT_USABLE, or what the kernel says. */
-export async function writeWholeFile({ path, content, owner, mode }: NewContent): Promise<void> {
+export type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/**
+ * Writes what the pieces hold together, one at a time. When they end by an error nothing is left.
+ * @returns the size in bytes.
+ * @throws WrennError FILE_NOT_USABLE, what the pieces throw, or what the kernel says.
+ */
+export async function writeWholeFile(
+  temporaryFiles: TemporaryFiles,
+  { path, owner, mode }: NewFile,
+  pieces: Pieces,
+): Promise<number> {
   const { target, status } = await followLinks(path);
   if (status?.isDirectory() || path.endsWith('/')) throw guestFailure('file_is_directory');
   if (status && !status.isFile()) throw guestFailure('file_not_regular');
-  if (!status) await makeDirectories(dirname(target), owner);
-  await replace(target, content, {
-    uid: status?.uid ?? owner.uid,
-    gid: status?.gid ?? owner.gid,
-    mode: mode || (status ? status.mode & MODE_BITS : NEW_FILE_MODE),
+  if (!status) await makeDirectories(dirname(target), { owner });
+  let sizeBytes = 0;
+  await temporaryFiles.lend(target, async (temporary) => {
+    sizeBytes = await writeNewFile(temporary, pieces, {
+      uid: status?.uid ?? owner.uid,
+      gid: status?.gid ?? owner.gid,
+      mode: mode || (status ? status.mode & MODE_BITS : NEW_FILE_MODE),
+    });
+    await rename(temporary, target);
   });
+  return sizeBytes;
 }
 
 /** Finds the file that a write to `path` reaches, also at the end of a link that leads to nothing yet. */
@@ -61,65 +72,28 @@ async function statusOf(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Makes what is missing of a path of directories. */
-async function makeDirectories(path: string, owner: FileOwner): Promise<void> {
-  if (await makeDirectory(path, owner)) return;
-  await makeDirectories(dirname(path), owner);
-  // Its parent was made or found a moment ago, so somebody removes it meanwhile: once is enough.
-  if (!(await makeDirectory(path, owner))) throw guestFailure('file_parent');
-}
-
-/** @returns whether the directory is there now; false when its parent is missing. */
-async function makeDirectory(path: string, owner: FileOwner): Promise<boolean> {
-  try {
-    await mkdir(path, { mode: NEW_DIRECTORY_MODE });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && path !== dirname(path)) return false;
-    if (code !== 'EEXIST') throw error;
-    await requireDirectory(path);
-    return true;
-  }
-  await chown(path, owner.uid, owner.gid);
-  return true;
-}
-
-/** Follows links: one that leads to a directory is as good, one that leads to nothing is not. */
-async function requireDirectory(path: string): Promise<void> {
-  const status = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (!status?.isDirectory()) throw guestFailure('file_parent');
-}
-
-async function replace(
+async function writeNewFile(
   path: string,
-  content: Uint8Array,
-  attributes: FileOwner & { mode: number },
-): Promise<void> {
-  const temporary = join(dirname(path), temporaryName());
+  pieces: Pieces,
+  { uid, gid, mode }: FileOwner & { mode: number },
+): Promise<number> {
+  const file = await open(path, 'wx', 0o600);
   try {
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(content);
-      await file.chown(attributes.uid, attributes.gid);
-      // Last, since a change of owner clears the set-user-id bits.
-      await file.chmod(attributes.mode);
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    const sizeBytes = await writePieces(file, pieces);
+    await file.chown(uid, gid);
+    // Last, since a change of owner clears the set-user-id bits.
+    await file.chmod(mode);
+    return sizeBytes;
+  } finally {
+    await file.close();
   }
 }
 
-let written = 0;
-
-/** A name that no earlier daemon of this guest can have left behind. */
-function temporaryName(): string {
-  written += 1;
-  return `.wrenn-${process.pid}-${Date.now()}-${written}.tmp`;
+async function writePieces(file: FileHandle, pieces: Pieces): Promise<number> {
+  let sizeBytes = 0;
+  for await (const piece of pieces) {
+    await file.writeFile(piece);
+    sizeBytes += piece.length;
+  }
+  return sizeBytes;
 }

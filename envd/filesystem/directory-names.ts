@@ -1,0 +1,71 @@
+/** Names in a directory, in order, of which only as many are held as are asked for. */
+import type { Dir } from 'node:fs';
+import { opendir } from 'node:fs/promises';
+import { guestFailure } from '../../lib/guest/guest-failure.js';
+
+/** A directory with more entries is not listed: to find the first of them, all must be read. */
+export const DIRECTORY_ENTRIES_MAX = 1_000_000;
+/** Names that are read from the kernel at once. */
+const READ_AHEAD = 1024;
+
+export interface DirectoryName {
+  /** As the kernel knows it. */
+  raw: Buffer;
+  /** As a caller sees it, and by which it is sorted. */
+  text: string;
+}
+
+export interface NamesWanted {
+  /** Names before this one are left out; empty for none. */
+  from: string;
+  /** Whether `from` itself is left out. */
+  exclusive: boolean;
+  /** Names at most. */
+  count: number;
+  /** Names that are no entries of the directory. */
+  isHidden: (name: string) => boolean;
+  signal: AbortSignal;
+}
+
+/**
+ * Reads the first of the names that are wanted, sorted.
+ * @throws WrennError directory_too_large, the signal's reason, or what the kernel says.
+ */
+export async function readNames(
+  path: Buffer,
+  { from, exclusive, count, isHidden, signal }: NamesWanted,
+): Promise<DirectoryName[]> {
+  let names: DirectoryName[] = [];
+  for await (const raw of rawNames(path)) {
+    signal.throwIfAborted();
+    const text = raw.toString();
+    if (exclusive ? text <= from : text < from) continue;
+    if (isHidden(text)) continue;
+    names.push({ raw, text });
+    // Twice as many are held, so that sorting costs little for each.
+    if (names.length >= 2 * count) names = first(names, count);
+  }
+  return first(names, count);
+}
+
+async function* rawNames(path: Buffer): AsyncGenerator<Buffer, void, void> {
+  // The types of Node know text only, Node itself also bytes.
+  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: READ_AHEAD };
+  const directory: Dir = await opendir(path, options);
+  let count = 0;
+  for await (const { name } of directory) {
+    count += 1;
+    if (count > DIRECTORY_ENTRIES_MAX) throw guestFailure('directory_too_large');
+    yield name as unknown as Buffer;
+  }
+}
+
+function first(names: DirectoryName[], count: number): DirectoryName[] {
+  return names.sort(compare).slice(0, count);
+}
+
+/** By the text, since a caller names by it where to go on. */
+function compare(left: DirectoryName, right: DirectoryName): number {
+  if (left.text !== right.text) return left.text < right.text ? -1 : 1;
+  return Buffer.compare(left.raw, right.raw);
+}
