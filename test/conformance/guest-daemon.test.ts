@@ -8,6 +8,7 @@ import { requireNeed } from '../support/requirements.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { describeGuestDaemon, type GuestDaemonFixture } from './guest-daemon.js';
 import { describeGuestFiles } from './guest-files.js';
+import { describeGuestProcesses } from './guest-processes.js';
 
 async function realDaemon(context: Mocha.Context): Promise<GuestDaemonFixture> {
   requireNeed(context, 'root');
@@ -40,7 +41,7 @@ async function fakeDaemon(): Promise<GuestDaemonFixture> {
   };
 }
 
-for (const describe of [describeGuestDaemon, describeGuestFiles]) {
+for (const describe of [describeGuestDaemon, describeGuestFiles, describeGuestProcesses]) {
   describe('envd', realDaemon);
   describe('of a fake machine', fakeDaemon);
 }
