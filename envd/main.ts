@@ -4,6 +4,7 @@
  * image; wrenn-init.sh starts it again when it ends.
  */
 import type { Log } from '../lib/log/log.js';
+import { boundStreamBuffers } from '../lib/rpc/streams.js';
 import { readConfig } from './config.js';
 import { createConsoleLog } from './log.js';
 import { startServer } from './server.js';
@@ -17,6 +18,7 @@ process.on('unhandledRejection', (error) => endUnlessHarmless(error, log));
 void main();
 
 async function main(): Promise<void> {
+  boundStreamBuffers();
   const config = readConfig(process.argv.slice(2));
   const port = await startServer(config, log);
   process.stdout.write(`envd: listening on ${config.host}:${port}\n`);
