@@ -15,6 +15,11 @@ import { type ReceiveLimits, ReceiveSlots } from './receive-slots.js';
 
 /** Largest message of a method that asks for no credential: the fields of a sign-up, amply. */
 export const ANONYMOUS_MESSAGE_BYTES_MAX = 64 * 1024;
+/**
+ * Largest message of a stream, of which a few wait for their handler. How many
+ * streams there are is bounded where they are opened (app/stream-slots.ts).
+ */
+export const STREAM_MESSAGE_BYTES_MAX = 256 * 1024 + 16 * 1024;
 /** Time for a request to arrive. */
 export const RECEIVE_TIMEOUT_MS = 30_000;
 
@@ -61,6 +66,7 @@ export class ReceiveGuard {
   readonly interceptor: ServerInterceptor = (method, call) => {
     const credential = this.#options.policy.get(method.path) ?? 'none';
     if (credential === 'none') limitMessage(call, ANONYMOUS_MESSAGE_BYTES_MAX);
+    else if (method.requestStream) limitMessage(call, STREAM_MESSAGE_BYTES_MAX);
     return new GuardedCall(call, {
       receive: (metadata, read, signal) => this.#receive(method, call, metadata, read, signal),
       // Who asks again and again on one stream may take time between two questions.
@@ -83,7 +89,7 @@ export class ReceiveGuard {
   };
 
   async #receive(
-    { path }: Method,
+    { path, requestStream }: Method,
     call: ServerInterceptingCallInterface,
     metadata: Metadata,
     read: () => Promise<void>,
@@ -98,6 +104,7 @@ export class ReceiveGuard {
       const client = addressPrefix(addressOfPeer({ peer: call.getPeer() }));
       return this.#anonymous.hold(client, read, signal);
     }
+    if (requestStream) return read();
     const caller = principal.kind === 'team' ? principal.teamId : principal.user.id;
     return this.#knownCallers.hold(`${principal.kind} ${caller}`, read, signal);
   }

@@ -1,6 +1,7 @@
 /** One conversation with a program: what the caller sends goes to it, what it does comes back. */
 import type { ExecStreamRequest, ProcessSpec } from '../../gen/ts/wrenn/v1/process.js';
-import { Code, hasReason, WrennError } from '../../lib/errors/index.js';
+import { hasReason, WrennError } from '../../lib/errors/index.js';
+import { guestFailure } from '../../lib/guest/guest-failure.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import type { GuestClient } from '../guest/guest-client.js';
 import type { GuestLaunch } from '../guest/guest-processes.js';
@@ -86,9 +87,15 @@ class Input {
     for (;;) {
       const { done, value } = await requests.next();
       if (done || signal.aborted) return;
-      if (value.sandboxId !== '') throw invalidRequest('only the first message names the sandbox');
+      this.#requireOrder(value);
       await this.#send(value.message, signal).catch(ignoreIfOver);
     }
+  }
+
+  #requireOrder({ sandboxId, message }: ExecStreamRequest): void {
+    if (sandboxId !== '') throw invalidRequest('only the first message names the sandbox');
+    if (message?.$case === 'stdin' && this.#isClosed) throw guestFailure('input_closed');
+    this.#isClosed ||= message?.$case === 'closeStdin';
   }
 
   async #send(message: ExecStreamRequest['message'], signal: AbortSignal): Promise<void> {
@@ -97,14 +104,12 @@ class Input {
       acrossPauses(this.#registry, this.#sandboxId, signal, call);
     switch (message?.$case) {
       case 'stdin': {
-        if (this.#isClosed) throw inputClosed();
         this.#sequence += 1;
         const piece = { processId, writerId: this.#writerId, sequence: this.#sequence };
         const input = message.value;
         return toGuest(({ processes }) => processes.sendInput({ ...piece, input }, signal));
       }
       case 'closeStdin':
-        this.#isClosed = true;
         return toGuest(({ processes }) => processes.closeStdin(processId, signal));
       case 'resize':
         return toGuest(({ processes }) => processes.resize(processId, message.value, signal));
@@ -127,11 +132,3 @@ function ignoreIfOver(error: unknown): void {
 
 /** Failures of a guest that say that a program takes no more. */
 const OVER = ['process_ended', 'input_closed'];
-
-function inputClosed(): WrennError {
-  return new WrennError(
-    Code.FAILED_PRECONDITION,
-    'PROCESS_STATE',
-    'the input of the program was closed by an earlier message',
-  );
-}

@@ -8,5 +8,27 @@ export function fileHandlers(files: FileOperations): PublicHandlers<typeof FileS
   return {
     writeFile: ({ principal, signal }, request) => files.write(teamOf(principal), request, signal),
     readFile: ({ principal, signal }, request) => files.read(teamOf(principal), request, signal),
+
+    streamWriteFile: ({ principal, signal }, requests) =>
+      files.streamWrite(teamOf(principal), requests, signal),
+
+    streamReadFile: ({ principal, signal }, request) =>
+      files.streamRead(teamOf(principal), request, signal),
+
+    stat: ({ principal, signal }, request) => files.stat(teamOf(principal), request, signal),
+
+    listDir: ({ principal, signal }, request) => files.list(teamOf(principal), request, signal),
+
+    makeDir: ({ principal, signal }, request) =>
+      files.makeDirectory(teamOf(principal), request, signal),
+
+    move: ({ principal, signal }, request) => files.move(teamOf(principal), request, signal),
+
+    remove: async ({ principal, signal }, request) => {
+      await files.remove(teamOf(principal), request, signal);
+      return {};
+    },
+
+    watchDir: ({ principal, signal }, request) => files.watch(teamOf(principal), request, signal),
   };
 }

@@ -9,5 +9,31 @@ export function processHandlers(
 ): PublicHandlers<typeof ProcessServiceService> {
   return {
     exec: ({ principal, signal }, request) => processes.exec(teamOf(principal), request, signal),
+
+    execStream: ({ principal, signal }, requests) =>
+      processes.execStream(teamOf(principal), requests, signal),
+
+    start: ({ principal, signal }, request) => processes.start(teamOf(principal), request, signal),
+
+    attach: ({ principal, signal }, request) =>
+      processes.attach(teamOf(principal), request, signal),
+
+    listProcesses: ({ principal, signal }, { sandboxId }) =>
+      processes.list(teamOf(principal), sandboxId, signal),
+
+    sendSignal: async ({ principal, signal }, request) => {
+      await processes.sendSignal(teamOf(principal), request, signal);
+      return {};
+    },
+
+    sendInput: async ({ principal, signal }, request) => {
+      await processes.sendInput(teamOf(principal), request, signal);
+      return {};
+    },
+
+    closeStdin: async ({ principal, signal }, request) => {
+      await processes.closeStdin(teamOf(principal), request, signal);
+      return {};
+    },
   };
 }

@@ -1,14 +1,16 @@
 /** Sandboxes as the public API shows them. */
 import {
   type ForkResult,
+  type ListSandboxesRequest,
   type Sandbox,
   SandboxState,
   TimeoutAction,
 } from '../../gen/ts/wrenn/v1/sandbox.js';
-import { reasonNumber, WrennError } from '../../lib/errors/index.js';
+import { Code, reasonNumber, WrennError } from '../../lib/errors/index.js';
 import { toTimestamp } from '../../lib/rpc/timestamp.js';
 import type { Forked } from '../app/fork-sandbox.js';
 import type {
+  SandboxFilter,
   SandboxRecord,
   TimeoutAction as StoredAction,
   SandboxState as StoredState,
@@ -36,6 +38,35 @@ const ACTIONS: Record<StoredAction, TimeoutAction> = {
 export function fromTimeoutAction(action: TimeoutAction): StoredAction | undefined {
   if (action === TimeoutAction.TIMEOUT_ACTION_PAUSE) return 'pause';
   return action === TimeoutAction.TIMEOUT_ACTION_DELETE ? 'delete' : undefined;
+}
+
+/** @throws INVALID_REQUEST when two values are wanted of one key. */
+export function toFilter({ states, metadata }: ListSandboxesRequest): SandboxFilter {
+  const wanted = Object.entries(STATES).filter(([, state]) => states.includes(state));
+  return {
+    states: wanted.map(([state]) => state as StoredState),
+    metadata: toMetadata(metadata),
+  };
+}
+
+/** Pairs of the form `key=value`; a value may hold `=`, a key cannot. */
+function toMetadata(pairs: readonly string[]): Record<string, string> {
+  const metadata = new Map<string, string>();
+  for (const pair of pairs) {
+    const separator = pair.indexOf('=');
+    const key = pair.slice(0, separator);
+    const value = pair.slice(separator + 1);
+    if ((metadata.get(key) ?? value) !== value) throw twoValues(key);
+    metadata.set(key, value);
+  }
+  return Object.fromEntries(metadata);
+}
+
+function twoValues(key: string): WrennError {
+  const description = `no sandbox has two values of ${key}`;
+  return new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', `metadata: ${description}`, {
+    violations: [{ field: 'metadata', description, rule: 'metadata.unique' }],
+  });
 }
 
 export function toSandbox(sandbox: SandboxRecord): Sandbox {

@@ -8,7 +8,7 @@ import type { SandboxResumer } from '../app/resume-sandbox.js';
 import type { SandboxOperations } from '../app/sandbox.js';
 import { teamOf } from '../auth/principal.js';
 import type { PublicHandlers } from './handlers.js';
-import { fromTimeoutAction, toForkResult, toSandbox } from './sandbox-message.js';
+import { fromTimeoutAction, toFilter, toForkResult, toSandbox } from './sandbox-message.js';
 
 const FORK_COUNT_DEFAULT = 1;
 
@@ -37,7 +37,8 @@ export function sandboxHandlers({
       toSandbox(await sandboxes.get(teamOf(principal), sandboxId)),
 
     listSandboxes: async ({ principal }, request) => {
-      const page = await sandboxes.list(teamOf(principal), toPageRequest(request));
+      const filter = toFilter(request);
+      const page = await sandboxes.list(teamOf(principal), toPageRequest(request), filter);
       return { sandboxes: page.items.map(toSandbox), nextPageToken: nextPageToken(page) };
     },
 

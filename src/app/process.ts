@@ -1,6 +1,19 @@
 /** Programs in sandboxes. */
-import type { ExecRequest, ExecResponse } from '../../gen/ts/wrenn/v1/process.js';
+import type {
+  AttachRequest,
+  CloseStdinRequest,
+  ExecRequest,
+  ExecResponse,
+  ExecStreamRequest,
+  ListProcessesResponse,
+  Process,
+  ProcessEvent,
+  SendInputRequest,
+  SendSignalRequest,
+  StartRequest,
+} from '../../gen/ts/wrenn/v1/process.js';
 import type { HostAgent } from '../hosts/host-agent.js';
+import { openRequests } from './first-message.js';
 import { decodeText } from './output-text.js';
 import type { SandboxOperations } from './sandbox.js';
 
@@ -33,5 +46,60 @@ export class ProcessOperations {
       stdoutText: hasText ? decodeText(stdout, stdoutTruncated) : '',
       stderrText: hasText ? decodeText(stderr, stderrTruncated) : '',
     };
+  }
+
+  /** A conversation with a program. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, COMMAND_NOT_FOUND, PROCESS_NOT_FOUND, … */
+  async *execStream(
+    teamId: string,
+    requests: AsyncIterable<ExecStreamRequest>,
+    signal: AbortSignal,
+  ): AsyncGenerator<ProcessEvent, void, void> {
+    const { first, all } = await openRequests(requests);
+    const { programs } = this.#host;
+    yield* this.#sandboxes.stream(teamId, first.sandboxId, () => programs.execStream(all, signal));
+  }
+
+  /** Starts a program in the background. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, COMMAND_NOT_FOUND, COMMAND_NOT_STARTED, … */
+  start(teamId: string, request: StartRequest, signal: AbortSignal): Promise<Process> {
+    const { programs } = this.#host;
+    return this.#sandboxes.use(teamId, request.sandboxId, () => programs.start(request, signal));
+  }
+
+  /** Follows the output of a program. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, PROCESS_NOT_FOUND, OUTPUT_OUT_OF_RANGE, … */
+  attach(teamId: string, request: AttachRequest, signal: AbortSignal): AsyncIterable<ProcessEvent> {
+    const { programs } = this.#host;
+    return this.#sandboxes.stream(teamId, request.sandboxId, () =>
+      programs.attach(request, signal),
+    );
+  }
+
+  /** The programs that were started. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, … */
+  list(teamId: string, sandboxId: string, signal: AbortSignal): Promise<ListProcessesResponse> {
+    const { programs } = this.#host;
+    return this.#sandboxes.use(teamId, sandboxId, () => programs.list(sandboxId, signal));
+  }
+
+  /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, PROCESS_NOT_FOUND, PROCESS_STATE, … */
+  sendSignal(teamId: string, request: SendSignalRequest, signal: AbortSignal): Promise<void> {
+    const { programs } = this.#host;
+    return this.#sandboxes.use(teamId, request.sandboxId, () =>
+      programs.sendSignal(request, signal),
+    );
+  }
+
+  /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, PROCESS_NOT_FOUND, PROCESS_STATE, … */
+  sendInput(teamId: string, request: SendInputRequest, signal: AbortSignal): Promise<void> {
+    const { programs } = this.#host;
+    return this.#sandboxes.use(teamId, request.sandboxId, () =>
+      programs.sendInput(request, signal),
+    );
+  }
+
+  /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, PROCESS_NOT_FOUND, … */
+  closeStdin(teamId: string, request: CloseStdinRequest, signal: AbortSignal): Promise<void> {
+    const { programs } = this.#host;
+    return this.#sandboxes.use(teamId, request.sandboxId, () =>
+      programs.closeStdin(request, signal),
+    );
   }
 }

@@ -11,6 +11,7 @@ import type { HostAgent } from '../hosts/host-agent.js';
 import type { Page, PageRequest } from '../store/page.js';
 import {
   ACTIVITY_RESOLUTION_SEC,
+  type SandboxFilter,
   type SandboxRecord,
   type SandboxState,
   type SandboxStore,
@@ -20,6 +21,7 @@ import type { Background } from './background.js';
 import type { InFlight } from './in-flight.js';
 import { sandboxConflict, sandboxNotFound, wrongState } from './sandbox-errors.js';
 import type { SandboxRemover } from './sandbox-remover.js';
+import { StreamSlots } from './stream-slots.js';
 
 /** Times that a delete reads the sandbox anew because its state changed meanwhile. */
 const DELETE_ATTEMPTS_MAX = 10;
@@ -42,6 +44,7 @@ export class SandboxOperations {
   readonly #parts: SandboxParts;
   /** Changes of one sandbox's timeout reach host and database in the same order. */
   readonly #timeouts = new KeyedLock();
+  readonly #streams = new StreamSlots();
 
   constructor(parts: SandboxParts) {
     this.#parts = parts;
@@ -54,8 +57,12 @@ export class SandboxOperations {
     return sandbox;
   }
 
-  async list(teamId: string, page: PageRequest): Promise<Page<SandboxRecord>> {
-    return this.#parts.sandboxes.list(teamId, page);
+  async list(
+    teamId: string,
+    page: PageRequest,
+    filter: SandboxFilter = {},
+  ): Promise<Page<SandboxRecord>> {
+    return this.#parts.sandboxes.list(teamId, page, filter);
   }
 
   /** Starts the inactivity timeout anew. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE */
@@ -121,6 +128,35 @@ export class SandboxOperations {
     return this.#call(sandbox, call);
   }
 
+  /**
+   * Opens a stream into a running sandbox. It counts as activity and among the team's streams.
+   * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, HOST_UNAVAILABLE, and what the stream throws.
+   */
+  async *stream<T>(
+    teamId: string,
+    sandboxId: string,
+    open: () => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, void> {
+    const release = this.#streams.open(teamId);
+    try {
+      const sandbox = await this.#require(teamId, sandboxId, ['RUNNING']);
+      this.#noteActivity(sandbox);
+      yield* this.#heeding(sandbox, open());
+    } finally {
+      release();
+    }
+  }
+
+  /** The same for a stream into the sandbox that has one answer. */
+  async upload<T>(teamId: string, sandboxId: string, call: () => Promise<T>): Promise<T> {
+    const release = this.#streams.open(teamId);
+    try {
+      return await this.use(teamId, sandboxId, call);
+    } finally {
+      release();
+    }
+  }
+
   async #require(
     teamId: string,
     sandboxId: string,
@@ -135,14 +171,29 @@ export class SandboxOperations {
     try {
       return await call();
     } catch (error) {
-      if (hasReason(error, ...NEWS_REASONS)) {
-        // That this host does not have it says nothing about a sandbox of another one.
-        await this.#parts.host.requireHost(sandbox.hostId);
-        // The host knows more than the database: let the reconciler write it down.
-        this.#parts.nudge();
-      }
+      await this.#heed(sandbox, error);
       throw error;
     }
+  }
+
+  async *#heeding<T>(
+    sandbox: SandboxRecord,
+    stream: AsyncIterable<T>,
+  ): AsyncGenerator<T, void, void> {
+    try {
+      yield* stream;
+    } catch (error) {
+      await this.#heed(sandbox, error);
+      throw error;
+    }
+  }
+
+  /** The host may know more than the database: then the reconciler writes it down. */
+  async #heed({ hostId }: { hostId: string }, error: unknown): Promise<void> {
+    if (!hasReason(error, ...NEWS_REASONS)) return;
+    // That this host does not have it says nothing about a sandbox of another one.
+    await this.#parts.host.requireHost(hostId);
+    this.#parts.nudge();
   }
 
   /**

@@ -3,7 +3,7 @@
  * text are ours, so that nothing a host or a guest wrote reaches the caller.
  */
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
-import { guestFailure, readGuestFailure } from '../../lib/guest/guest-failure.js';
+import { retellGuestFailure } from '../../lib/guest/guest-failure.js';
 
 interface PublicError {
   code: Code;
@@ -61,6 +61,18 @@ const PUBLIC_ERRORS: Partial<Record<Reason, PublicError>> = {
   VMM_FAILED: { code: Code.INTERNAL, message: 'the microVM could not be started' },
   VMM_EXITED: { code: Code.FAILED_PRECONDITION, message: 'the microVM has ended' },
   GUEST_UNREACHABLE: { code: Code.UNAVAILABLE, message: 'the sandbox does not answer' },
+  GUEST_TOO_OLD: {
+    code: Code.FAILED_PRECONDITION,
+    message: "the sandbox's guest daemon is older than this call; start a new sandbox",
+  },
+  STREAM_LIMIT: {
+    code: Code.RESOURCE_EXHAUSTED,
+    message: 'the sandbox has as many open streams as it may have; end one',
+  },
+  INVALID_REQUEST: {
+    code: Code.INVALID_ARGUMENT,
+    message: 'the message is not valid at this place of the stream',
+  },
   COMMAND_TIMEOUT: {
     code: Code.DEADLINE_EXCEEDED,
     message: 'the program ran longer than its timeout_sec and was killed',
@@ -105,10 +117,11 @@ export const GONE_REASONS: readonly Reason[] = ['SANDBOX_LOST', 'SANDBOX_TIMEOUT
 /** @param thrown what a call to the agent rejected with. */
 export function fromAgentError(thrown: unknown): WrennError {
   const error = WrennError.from(thrown);
-  const failure = readGuestFailure(error);
-  if (failure) return guestFailure(failure, error);
   const reason = publicReason(error);
   const known = PUBLIC_ERRORS[reason];
+  // A reason that host and guest share is the guest's when it names a failure.
+  const failure = known && !error.metadata.failure ? undefined : retellGuestFailure(error);
+  if (failure) return failure;
   if (known) return withReason(reason, known, error);
   if (reason === 'SANDBOX_STATE') return wrongState(error);
   if (reason === 'CANCELLED') {

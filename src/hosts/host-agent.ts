@@ -1,32 +1,31 @@
 /** One host's agent, over its Unix socket. Its errors arrive in public terms (agent-errors.ts). */
-import { credentials } from '@grpc/grpc-js';
-import {
-  type CreateSandboxRequest,
-  type CreateSnapshotRequest,
-  type DestroySandboxRequest,
-  type ExecRequest,
-  type ExecResponse,
-  type ForkSandboxRequest,
-  type ForkSandboxResponse,
-  type Host,
-  HostAgentServiceService,
-  type ListGenerationsResponse,
-  type ListSandboxesResponse,
-  type PauseSandboxRequest,
-  type ReadFileRequest,
-  type ReadFileResponse,
-  type ResumeSandboxRequest,
-  type ResumeSandboxResponse,
-  type Sandbox,
-  type SetSandboxTimeoutRequest,
-  type Snapshot,
-  type VerifyGenerationResponse,
-  type WriteFileRequest,
-  type WriteFileResponse,
+import type {
+  CreateSandboxRequest,
+  CreateSnapshotRequest,
+  DestroySandboxRequest,
+  ExecRequest,
+  ExecResponse,
+  ForkSandboxRequest,
+  ForkSandboxResponse,
+  Host,
+  ListGenerationsResponse,
+  ListSandboxesResponse,
+  PauseSandboxRequest,
+  ReadFileRequest,
+  ReadFileResponse,
+  ResumeSandboxRequest,
+  ResumeSandboxResponse,
+  Sandbox,
+  SetSandboxTimeoutRequest,
+  Snapshot,
+  VerifyGenerationResponse,
+  WriteFileRequest,
+  WriteFileResponse,
 } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
-import type { WrennError } from '../../lib/errors/index.js';
-import { createClient, type RpcClient } from '../../lib/rpc/client.js';
-import { fromAgentError, fromBootError, hostUnavailable } from './agent-errors.js';
+import { AgentConnection, translate } from './agent-connection.js';
+import { fromBootError, hostUnavailable } from './agent-errors.js';
+import { HostFiles } from './host-files.js';
+import { HostPrograms } from './host-programs.js';
 
 /** A boot may wait for others and be slow under emulation; the agent bounds it more tightly. */
 export const CREATE_TIMEOUT_MS = 600_000;
@@ -51,38 +50,21 @@ export const EXEC_MARGIN_MS = 15_000;
 /** A stream of hints is opened anew now and then. */
 export const WATCH_TIMEOUT_MS = 3_600_000;
 
-/** A list of all sandboxes of a host is larger than the files that other calls carry. */
-export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
-
-const CHANNEL_OPTIONS = {
-  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
-  // An agent that starts again is found again at once.
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1000,
-  // Two channels to one address share a connection unless they are told not to.
-  'grpc.use_local_subchannel_pool': 1,
-};
-
-interface Translation {
-  signal?: AbortSignal;
-  toPublic?: (thrown: unknown) => WrennError;
-}
-
 export class HostAgent {
-  /** Unary calls and open streams have a connection each: streams must not starve calls. */
-  readonly #calls: RpcClient<typeof HostAgentServiceService>;
-  readonly #streams: RpcClient<typeof HostAgentServiceService>;
+  /** Programs that outlive a call. */
+  readonly programs: HostPrograms;
+  /** Files of any size, and folders. */
+  readonly files: HostFiles;
+  readonly #connection: AgentConnection;
 
   constructor(socketPath: string) {
-    const connect = () =>
-      createClient(
-        HostAgentServiceService,
-        `unix:${socketPath}`,
-        credentials.createInsecure(),
-        CHANNEL_OPTIONS,
-      );
-    this.#calls = connect();
-    this.#streams = connect();
+    this.#connection = new AgentConnection(socketPath);
+    this.programs = new HostPrograms(this.#connection);
+    this.files = new HostFiles(this.#connection);
+  }
+
+  get #calls() {
+    return this.#connection.calls;
   }
 
   getHost(): Promise<Host> {
@@ -115,7 +97,10 @@ export class HostAgent {
 
   /** Yields at once and after each change of the list, until the connection breaks. */
   async *watchChanges(signal: AbortSignal): AsyncIterable<void> {
-    for await (const _ of this.#streams.watchChanges({}, { timeoutMs: WATCH_TIMEOUT_MS, signal })) {
+    for await (const _ of this.#connection.streams.watchChanges(
+      {},
+      { timeoutMs: WATCH_TIMEOUT_MS, signal },
+    )) {
       yield;
     }
   }
@@ -176,24 +161,6 @@ export class HostAgent {
   }
 
   close(): void {
-    this.#calls.close();
-    this.#streams.close();
-  }
-}
-
-/**
- * Brings errors into public terms. A call that breaks off without having been
- * called off by its signal is one that the host did not answer.
- */
-async function translate<T>(
-  call: Promise<T>,
-  { signal, toPublic = fromAgentError }: Translation = {},
-): Promise<T> {
-  try {
-    return await call;
-  } catch (thrown) {
-    const error = toPublic(thrown);
-    const brokeOff = error.reason === 'CANCELLED' && signal?.aborted !== true;
-    throw brokeOff ? hostUnavailable(thrown) : error;
+    this.#connection.close();
   }
 }

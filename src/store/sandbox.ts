@@ -94,6 +94,14 @@ export type SandboxChange =
   | { state: 'PAUSED'; pausedAt: Date; stateReason?: Reason | undefined }
   | { state: 'LOST' | 'FAILED' | 'DELETED'; stateReason?: Reason | undefined };
 
+/** What the sandboxes of a list have. */
+export interface SandboxFilter {
+  /** One of these; any when empty. */
+  states?: readonly SandboxState[];
+  /** All of these. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
 export class SandboxStore {
   readonly #database: Database;
 
@@ -133,10 +141,20 @@ export class SandboxStore {
     return row && toSandboxRecord(row);
   }
 
-  async list(teamId: string, page: PageRequest): Promise<Page<SandboxRecord>> {
-    return this.#database.query((knex) =>
-      readPage(knex.select('*').from(visible(knex, teamId).as('page')), page, toSandboxRecord),
-    );
+  /** @param filter what the sandboxes have; none hides nothing. */
+  async list(
+    teamId: string,
+    page: PageRequest,
+    { states = [], metadata = {} }: SandboxFilter = {},
+  ): Promise<Page<SandboxRecord>> {
+    return this.#database.query((knex) => {
+      const query = knex.select('*').from(visible(knex, teamId).as('page'));
+      if (states.length > 0) void query.whereIn('state', states);
+      if (Object.keys(metadata).length > 0) {
+        void query.whereRaw('metadata @> ?::jsonb', [JSON.stringify(metadata)]);
+      }
+      return readPage(query, page, toSandboxRecord);
+    });
   }
 
   /**
