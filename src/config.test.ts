@@ -7,6 +7,7 @@ describe('the configuration of the control plane', () => {
     expect(config).to.deep.include({
       grpcAddress: { host: '127.0.0.1', port: 7071 },
       httpAddress: { host: '127.0.0.1', port: 7070 },
+      corsOrigins: [],
       agentSocketPath: '/run/wrenn/agent.sock',
       databaseSchema: 'public',
       databaseUrl: undefined,
@@ -19,11 +20,24 @@ describe('the configuration of the control plane', () => {
     expect(readConfig({ WRENN_AGENT_SOCKET: '/a' }).agentSocketPath).to.equal('/a');
   });
 
+  it('lists the origins of other pages', () => {
+    const listed = 'https://a.example, http://127.0.0.1:8080';
+    expect(readConfig({ WRENN_CORS_ORIGINS: listed }).corsOrigins).to.deep.equal([
+      'https://a.example',
+      'http://127.0.0.1:8080',
+    ]);
+  });
+
   for (const [name, value] of [
     ['DATABASE_URL', 'mysql://host/db'],
     ['DATABASE_SCHEMA', 'public"; drop schema public'],
     ['WRENN_GRPC_ADDRESS', '7071'],
     ['WRENN_HTTP_ADDRESS', 'example.com:80'],
+    ['WRENN_CORS_ORIGINS', '*'],
+    ['WRENN_CORS_ORIGINS', 'null'],
+    ['WRENN_CORS_ORIGINS', 'https://a.example/'],
+    ['WRENN_CORS_ORIGINS', 'https://*.example'],
+    ['WRENN_CORS_ORIGINS', 'file:///a'],
     ['WRENN_REFLECTION', 'maybe'],
     ['WRENN_TEST_PAGE', 'maybe'],
     ['WRENN_RECONCILE_INTERVAL_MS', '10'],

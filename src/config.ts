@@ -4,6 +4,7 @@ import { Environment, type HostPort } from '../lib/config/environment.js';
 import { Code, WrennError } from '../lib/errors/index.js';
 import { LOG_LEVELS, type LogLevel } from '../lib/log/winston-log.js';
 
+const EXACT_ORIGIN = /^https?:\/\/[^*]+$/;
 const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 
 export interface ControlPlaneConfig {
@@ -11,6 +12,8 @@ export interface ControlPlaneConfig {
   runDirectory: string;
   grpcAddress: HostPort;
   httpAddress: HostPort;
+  /** Origins whose pages may read what the gateway answers. */
+  corsOrigins: string[];
   /** Undefined: the embedded Postgres. */
   databaseUrl: string | undefined;
   databaseSchema: string;
@@ -36,6 +39,7 @@ export function readConfig(values: NodeJS.ProcessEnv = process.env): ControlPlan
     runDirectory,
     grpcAddress: environment.hostPort('WRENN_GRPC_ADDRESS', '127.0.0.1:7071'),
     httpAddress: environment.hostPort('WRENN_HTTP_ADDRESS', '127.0.0.1:7070'),
+    corsOrigins: corsOrigins(environment),
     databaseUrl: databaseUrl(environment),
     databaseSchema: schemaName(environment),
     jwtSecret: environment.optional('WRENN_JWT_SECRET'),
@@ -68,6 +72,18 @@ function databaseUrl(environment: Environment): string | undefined {
   const url = environment.optional('DATABASE_URL');
   if (url === undefined || /^postgres(?:ql)?:\/\//.test(url)) return url;
   throw invalid('DATABASE_URL', 'must start with postgres://');
+}
+
+function corsOrigins(environment: Environment): string[] {
+  const origins = environment.string('WRENN_CORS_ORIGINS', '').split(',');
+  return origins
+    .map((origin) => origin.trim())
+    .filter(Boolean)
+    .map((origin) => {
+      const isExact = URL.canParse(origin) && new URL(origin).origin === origin;
+      if (isExact && EXACT_ORIGIN.test(origin)) return origin;
+      throw invalid('WRENN_CORS_ORIGINS', 'must list origins, such as https://a.example:8443');
+    });
 }
 
 function schemaName(environment: Environment): string {

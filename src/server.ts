@@ -138,7 +138,7 @@ async function servePublicly(
 }
 
 async function serveHttp(
-  { httpAddress: { host, port } }: ControlPlaneConfig,
+  { httpAddress: { host, port }, corsOrigins, testPage }: ControlPlaneConfig,
   target: string,
   log: Log,
   rollback: Rollback,
@@ -146,7 +146,7 @@ async function serveHttp(
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   try {
     const gateway = await startGateway({
-      ...{ address, target, log },
+      ...{ address, target, log, corsOrigins, testPage },
       credentials: credentials.createInsecure(),
     });
     rollback.defer('gateway', () => gateway.close());

@@ -36,6 +36,11 @@ export const SETTINGS: readonly Setting[] = [
     description: 'Address of the gRPC server.',
   },
   {
+    name: 'WRENN_CORS_ORIGINS',
+    fallback: 'none',
+    description: 'Origins whose pages may call the gateway, such as https://a.example, by commas.',
+  },
+  {
     name: 'DATABASE_URL',
     fallback: 'the embedded Postgres',
     description: 'Address of a Postgres of your own.',

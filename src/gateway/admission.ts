@@ -2,56 +2,69 @@
  * How much the gateway holds at once. A request is counted from its arrival
  * until its answer has left, with the bytes of its body and then of its answer;
  * beyond a limit it is refused, so that callers nobody knows yet, and callers
- * who do not take their answers, cannot fill the memory.
+ * who do not take their answers, cannot fill the memory. Streams last long and
+ * hold little, so they are counted apart and keep no request out.
  */
 import { Code, WrennError } from '../../lib/errors/index.js';
 
 export interface AdmissionLimits {
   requestsMax: number;
+  streamsMax: number;
   bufferedBodyBytesMax: number;
 }
 
 const RETRY_AFTER_SEC = 1;
 
-export class Admission {
-  readonly #limits: AdmissionLimits;
-  #requests = 0;
-  #bufferedBytes = 0;
+/** Something of which there may be so many at once. */
+class Count {
+  readonly #max: number;
+  #held = 0;
 
-  constructor(limits: AdmissionLimits) {
-    this.#limits = limits;
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Counts in, or out when the amount is negative; throws RESOURCE_EXHAUSTED beyond the limit. */
+  add(amount: number): void {
+    if (amount > 0 && this.#held + amount > this.#max) throw overloaded();
+    this.#held += amount;
+  }
+}
+
+interface Counts {
+  requests: Count;
+  streams: Count;
+  bufferedBytes: Count;
+}
+
+export class Admission {
+  readonly #counts: Counts;
+
+  constructor({ requestsMax, streamsMax, bufferedBodyBytesMax }: AdmissionLimits) {
+    this.#counts = {
+      requests: new Count(requestsMax),
+      streams: new Count(streamsMax),
+      bufferedBytes: new Count(bufferedBodyBytesMax),
+    };
   }
 
   /** Counts a request in; throws RESOURCE_EXHAUSTED when there are too many. */
   admit(): AdmittedRequest {
-    if (this.#requests >= this.#limits.requestsMax) throw overloaded();
-    this.#requests += 1;
-    return new AdmittedRequest(
-      (bytes) => this.#hold(bytes),
-      () => {
-        this.#requests -= 1;
-      },
-    );
-  }
-
-  /** Counts bytes in, or out when there are fewer than before. */
-  #hold(bytes: number): void {
-    const held = this.#bufferedBytes + bytes;
-    if (bytes > 0 && held > this.#limits.bufferedBodyBytesMax) throw overloaded();
-    this.#bufferedBytes = held;
+    this.#counts.requests.add(1);
+    return new AdmittedRequest(this.#counts);
   }
 }
 
 /** One request's share; it ends with `release`. */
 export class AdmittedRequest {
-  readonly #hold: (bytes: number) => void;
-  readonly #leave: () => void;
+  readonly #counts: Counts;
+  /** Where it is counted itself; nowhere once it has been released. */
+  #countedIn: Count | undefined;
   #heldBytes = 0;
-  #released = false;
 
-  constructor(hold: (bytes: number) => void, leave: () => void) {
-    this.#hold = hold;
-    this.#leave = leave;
+  constructor(counts: Counts) {
+    this.#counts = counts;
+    this.#countedIn = counts.requests;
   }
 
   /** Counts bytes that are kept in memory; throws RESOURCE_EXHAUSTED when there are too many. */
@@ -62,16 +75,25 @@ export class AdmittedRequest {
   /** Counts these bytes in place of what was held before; throws as `hold` does. */
   holdInstead(bytes: number): void {
     // What still arrives for a client that has gone is dropped at once.
-    if (this.#released) return;
-    this.#hold(bytes - this.#heldBytes);
+    if (!this.#countedIn) return;
+    this.#counts.bufferedBytes.add(bytes - this.#heldBytes);
     this.#heldBytes = bytes;
   }
 
-  release(): void {
-    if (this.#released) return;
+  /** Counts it as a stream from now on, which keeps no bytes; throws when there are too many. */
+  becomeStream(): void {
+    if (!this.#countedIn) return;
+    const { streams } = this.#counts;
+    streams.add(1);
+    this.#countedIn.add(-1);
+    this.#countedIn = streams;
     this.holdInstead(0);
-    this.#released = true;
-    this.#leave();
+  }
+
+  release(): void {
+    this.holdInstead(0);
+    this.#countedIn?.add(-1);
+    this.#countedIn = undefined;
   }
 }
 

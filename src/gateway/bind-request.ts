@@ -5,7 +5,6 @@
  */
 import {
   create,
-  type DescField,
   type DescMessage,
   type JsonObject,
   type Message,
@@ -16,11 +15,14 @@ import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { bodyTooLarge } from './body-stream.js';
 import { putJson, resolveFieldPath, textToJson } from './field-path.js';
+import { encodeContent } from './http-body.js';
 import { mergeJson } from './json-message.js';
 import { MESSAGE_BYTES_MAX } from './limits.js';
 import { queryToJson } from './query.js';
 import type { ParsedBody } from './request-body.js';
-import type { RouteMatch } from './route-table.js';
+import type { Route, RouteMatch } from './route-table.js';
+
+const NO_DATA = Buffer.alloc(0);
 
 export interface BoundRequest {
   message: Message;
@@ -36,32 +38,25 @@ export function bindRequest(
 ): BoundRequest {
   const { input } = route;
   const message = create(input);
-  mergeBody(
-    input,
-    message,
-    body,
-    route.body.kind === 'field' ? route.body.field : undefined,
-    registry,
-  );
+  mergeBody(route, message, body, registry);
   const parameters = { registry, reason: 'INVALID_REQUEST' } as const;
   mergeJson(input, message, queryToJson(route, query), parameters);
   const fromBody = [...variables.keys()].map((path) => valueAt(input, message, path));
   mergeJson(input, message, variablesToJson(input, variables), parameters);
   refuseContradictions(input, message, [...variables.keys()], fromBody);
-  const bytes = toBinary(input, message);
+  const bytes = encode(route, message, body);
   if (bytes.length > MESSAGE_BYTES_MAX) throw bodyTooLarge(MESSAGE_BYTES_MAX);
   return { message, bytes };
 }
 
 function mergeBody(
-  input: DescMessage,
+  { input, body: rule }: Route,
   message: Message,
   body: ParsedBody,
-  bodyField: DescField | undefined,
   registry: Registry,
 ): void {
   if (body.kind === 'json') {
-    const json = bodyField ? { [bodyField.name]: body.json } : body.json;
+    const json = rule.kind === 'field' ? { [rule.field.name]: body.json } : body.json;
     mergeJson(input, message, json, { registry, reason: 'INVALID_JSON' });
   }
   if (body.kind === 'form') {
@@ -69,6 +64,16 @@ function mergeBody(
     const reflected = reflect(input, message);
     for (const [field, bytes] of body.form.files) reflected.set(field, bytes);
   }
+  if (body.kind === 'fields') {
+    mergeJson(input, message, body.json, { registry, reason: 'INVALID_REQUEST' });
+  }
+}
+
+/** The content of an upload stands behind all other fields. */
+function encode({ input, body: rule }: Route, message: Message, body: ParsedBody): Uint8Array {
+  const bytes = toBinary(input, message);
+  if (rule.kind !== 'raw' || !('contentType' in body)) return bytes;
+  return Buffer.concat([bytes, encodeContent(rule.field, { data: NO_DATA, ...body })]);
 }
 
 function variablesToJson(input: DescMessage, variables: Map<string, string>): JsonObject {

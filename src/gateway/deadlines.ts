@@ -38,6 +38,11 @@ export function timeoutMsOf(
   return Math.min(methodTimeoutMs, callerTimeoutMs ?? methodTimeoutMs);
 }
 
+/** Time after which a stream is given up: whenever the caller says, and never otherwise. */
+export function streamTimeoutMs(callerTimeoutMs: number | undefined): number {
+  return callerTimeoutMs ?? Number.POSITIVE_INFINITY;
+}
+
 /** Whether calls of a method may last so long that they would keep others from their connection. */
 export function isLongCall(rpcPath: string): boolean {
   return rpcPath in BY_METHOD;

@@ -1,47 +1,25 @@
 /**
- * One HTTP request from its first line to its answer: find the route, read the
- * body, bind the message, call the service, answer. Whatever goes wrong becomes
- * an answer; nothing that a client sends ends the process.
+ * One HTTP request from its first line to its answer: find the route, call its
+ * method, answer. Whatever goes wrong becomes an answer; nothing that a client
+ * sends ends the process.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Registry } from '@bufbuild/protobuf';
-import { Code, fromStatus, toStatus, WrennError } from '../../lib/errors/index.js';
-import type { Log } from '../../lib/log/log.js';
-import type { Admission, AdmittedRequest } from './admission.js';
-import { bindRequest } from './bind-request.js';
-import { isSentByService, statusOf } from './call-error.js';
-import { timeoutMsOf } from './deadlines.js';
+import { Code, toStatus, WrennError } from '../../lib/errors/index.js';
+import { SlowBodyError } from './body-stream.js';
+import { statusOf } from './call-error.js';
+import { callMethod } from './call-method.js';
+import { allowOrigin, preflightHeaders } from './cors.js';
+import { beginExchange, type Exchange, whenOver } from './exchange.js';
+import type { Gateway } from './gateway.js';
 import { healthAnswer, isHealthPath } from './health.js';
-import type { GatewayLimits } from './limits.js';
-import { parseBody } from './request-body.js';
-import { callerTimeoutMs, hasTooManyHeaders, requestIdOf, toMetadata } from './request-headers.js';
+import { hasTooManyHeaders } from './request-headers.js';
+import { logRequest } from './request-log.js';
 import { parseTarget, type RequestTarget } from './request-path.js';
-import { type Answer, errorAnswer, jsonAnswer, messageAnswer, send } from './response.js';
-import type { RouteTable } from './route-table.js';
-import type { Upstream } from './upstream.js';
+import { type Answer, errorAnswer, jsonAnswer, send } from './response.js';
+import { sendStream } from './send-stream.js';
+import type { StreamAnswer } from './server-stream.js';
 
-/** What every request needs. */
-export interface Gateway {
-  /** The types that JSON may name. */
-  registry: Registry;
-  routes: RouteTable;
-  upstream: Upstream;
-  admission: Admission;
-  limits: GatewayLimits;
-  log: Log;
-}
-
-/** One request and what is known of it. */
-interface Exchange {
-  request: IncomingMessage;
-  response: ServerResponse;
-  requestId: string;
-  /** Aborts when the client goes away before it has its answer. */
-  signal: AbortSignal;
-  /** Tells a client that waits for it to send the body. */
-  invite: () => void;
-}
-
+const REQUEST_TIMEOUT = 408;
 const HEADERS_TOO_LARGE = 431;
 
 /** Answers one request; never rejects. */
@@ -52,17 +30,15 @@ export async function handleRequest(
   invite: () => void,
 ): Promise<void> {
   const startedAt = performance.now();
-  const requestId = requestIdOf(request);
-  const signal = whenClientLeaves(response);
-  response.setHeader('x-request-id', requestId);
-  const exchange = { request, response, requestId, signal, invite };
+  const exchange = beginExchange(request, response, invite);
+  allowOrigin(gateway.corsOrigins, request, response);
   let failure: unknown;
   try {
     const answer = await answerRequest(gateway, exchange).catch((thrown: unknown) => {
       failure = thrown;
       return failureAnswer(gateway, exchange, thrown);
     });
-    if (!signal.aborted) await send(request, response, answer, gateway.limits.answerTimeoutMs);
+    failure = (await deliver(gateway, exchange, answer)) ?? failure;
   } catch (error) {
     failure = error;
     response.destroy();
@@ -77,21 +53,26 @@ export function notARequestAnswer({ registry }: Gateway, httpStatus: number): An
   return errorAnswer(toStatus(error), registry, httpStatus);
 }
 
-async function answerRequest(gateway: Gateway, exchange: Exchange): Promise<Answer> {
+async function answerRequest(gateway: Gateway, exchange: Exchange): Promise<Answer | StreamAnswer> {
   refuseTooManyHeaders(exchange.request);
   const admitted = gateway.admission.admit();
   whenOver(exchange, () => admitted.release());
   const target = parseTarget(exchange.request.url ?? '/');
   const answer =
     (await answerWithoutRoute(gateway, exchange, target)) ??
-    (await answerRoute(gateway, exchange, target, admitted));
-  admitted.holdInstead(answer.body.length);
+    (await callMethod(gateway, {
+      exchange,
+      match: gateway.routes.find(exchange.request.method ?? '', target.path),
+      query: target.query,
+      admitted,
+    }));
+  if ('body' in answer) admitted.holdInstead(answer.body.length);
   return answer;
 }
 
-/** Health and OPTIONS, which stand in no proto. */
+/** Health, pages and OPTIONS, which stand in no proto. */
 async function answerWithoutRoute(
-  { upstream, routes }: Gateway,
+  { upstream, routes, corsOrigins, pages }: Gateway,
   { request, signal }: Exchange,
   { path }: RequestTarget,
 ): Promise<Answer | undefined> {
@@ -100,34 +81,42 @@ async function answerWithoutRoute(
   if (isHealthPath(text) && (method === 'GET' || method === 'HEAD')) {
     return healthAnswer(text, upstream, signal);
   }
+  const page = pages.answer({ method, path: text, ifNoneMatch: request.headers['if-none-match'] });
+  if (page) return page;
   const allowed = routes.methodsOf(path);
   if (method !== 'OPTIONS' || allowed.length === 0) return undefined;
-  return { ...jsonAnswer(200, {}), headers: { allow: allowed.join(', ') } };
+  const headers = {
+    allow: allowed.join(', '),
+    ...preflightHeaders(corsOrigins, request, allowed),
+  };
+  return { ...jsonAnswer(200, {}), headers };
 }
 
-async function answerRoute(
-  gateway: Gateway,
-  exchange: Exchange,
-  target: RequestTarget,
-  admitted: AdmittedRequest,
-): Promise<Answer> {
-  const { registry, routes, upstream, limits } = gateway;
-  const { request, requestId, signal, invite } = exchange;
-  const match = routes.find(request.method ?? '', target.path);
-  const { rpcPath } = match.route;
-  const metadata = toMetadata(request, requestId);
-  const waitsMs = callerTimeoutMs(request);
-  const body = await parseBody({ request, admitted, invite }, match.route, limits);
-  const { message, bytes } = bindRequest(match, target.query, body, registry);
-  const timeoutMs = timeoutMsOf(rpcPath, message, waitsMs);
-  const response = await upstream.call(rpcPath, bytes, { metadata, timeoutMs, signal });
-  return messageAnswer(match.route, response, registry);
+/** @returns what went wrong after the answer had begun. */
+async function deliver(
+  { limits }: Gateway,
+  { request, response, requestId, signal }: Exchange,
+  answer: Answer | StreamAnswer,
+): Promise<unknown> {
+  if ('pieces' in answer) {
+    return sendStream(request, response, answer, {
+      stallTimeoutMs: limits.streamStallTimeoutMs,
+      describe: (thrown) => statusOf(thrown, requestId),
+    });
+  }
+  if (!signal.aborted) await send(request, response, answer, limits.answerTimeoutMs);
+  return undefined;
 }
 
 function failureAnswer({ registry }: Gateway, exchange: Exchange, thrown: unknown): Answer {
   const status = statusOf(thrown, exchange.requestId);
-  const httpStatus = hasTooManyHeaders(exchange.request) ? HEADERS_TOO_LARGE : undefined;
-  return errorAnswer(status, registry, httpStatus);
+  return errorAnswer(status, registry, httpStatusWithoutReason(exchange, thrown));
+}
+
+/** Where HTTP has a status of its own and the error has no reason of its own. */
+function httpStatusWithoutReason({ request }: Exchange, thrown: unknown): number | undefined {
+  if (hasTooManyHeaders(request)) return HEADERS_TOO_LARGE;
+  return thrown instanceof SlowBodyError ? REQUEST_TIMEOUT : undefined;
 }
 
 function refuseTooManyHeaders(request: IncomingMessage): void {
@@ -137,51 +126,4 @@ function refuseTooManyHeaders(request: IncomingMessage): void {
     'INVALID_REQUEST',
     'the request has too many headers',
   );
-}
-
-/**
- * Calls back once, when the answer has left or its connection is gone. Behind
- * the answer to an earlier request of the connection an answer has no socket
- * yet, and then only the socket itself tells that it never will.
- */
-function whenOver({ request: { socket }, response }: Exchange, callBack: () => void): void {
-  const over = () => {
-    response.off('close', over);
-    socket.off('close', over);
-    callBack();
-  };
-  response.once('close', over);
-  socket.once('close', over);
-}
-
-function whenClientLeaves(response: ServerResponse): AbortSignal {
-  const controller = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) controller.abort();
-  });
-  return controller.signal;
-}
-
-/** A service logs its own calls; here stands what never reached one, and what grpc-js reports. */
-function logRequest(log: Log, exchange: Exchange, failure: unknown, durationMs: number): void {
-  const { request, response, requestId, signal } = exchange;
-  const fields = {
-    request_id: requestId,
-    http_method: request.method,
-    http_status: response.headersSent ? response.statusCode : undefined,
-    duration_ms: Math.round(durationMs * 10) / 10,
-  };
-  if (failure === undefined || isSentByService(failure)) {
-    log.debug('http request finished', fields);
-    return;
-  }
-  if (signal.aborted) {
-    log.info('http client went away', fields);
-    return;
-  }
-  const { code, reason } = fromStatus(statusOf(failure, requestId));
-  const errorFields = { ...fields, error_reason: reason };
-  if (code === Code.INTERNAL) log.error('http request failed', { ...errorFields, error: failure });
-  else if (code === Code.UNAVAILABLE) log.warn('http request failed', errorFields);
-  else log.info('http request refused', errorFields);
 }

@@ -10,14 +10,20 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type GatewayLimits, HEADER_BYTES_MAX, HEADER_PAIRS_MAX } from './limits.js';
 import { type Answer, headersOf } from './response.js';
+import { isWebSocketRequest } from './websocket/handshake.js';
+import { answerWithoutUpgrade } from './websocket/other-protocols.js';
 
 export type RequestHandler = (
   request: IncomingMessage,
   response: ServerResponse,
   invite: () => void,
 ) => void;
+
+/** Takes over the connection of a request for a WebSocket, with what came after the request. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** Status for what Node reports before there is a request. */
 const STATUS_BY_ERROR_CODE: Record<string, number> = {
@@ -30,17 +36,20 @@ const IDLE_CLOSE_PAUSE_MS = 50;
 /**
  * Makes a server that does not listen yet.
  * @param handler answers requests.
+ * @param upgrade takes over requests for WebSockets.
  * @param describe makes the answer to what is no whole request.
  */
 export function createHttpServer(
   handler: RequestHandler,
+  upgrade: UpgradeHandler,
   describe: (httpStatus: number) => Answer,
   limits: GatewayLimits,
 ): Server {
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
+    // An upload may last; each body has a time of its own where it is read.
+    requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.connectionCheckIntervalMs,
   });
@@ -52,13 +61,21 @@ export function createHttpServer(
   const underWay = new WeakMap<Socket, ServerResponse>();
   const handle = (request: IncomingMessage, response: ServerResponse, invite: () => void) => {
     underWay.set(request.socket, response);
-    response.once('close', () => underWay.delete(request.socket));
+    response.once('close', () => {
+      if (underWay.get(request.socket) === response) underWay.delete(request.socket);
+    });
     handler(request, response, invite);
   };
   server.on('request', (request, response) => handle(request, response, () => undefined));
   server.on('checkContinue', (request, response: ServerResponse) =>
     handle(request, response, () => response.writeContinue()),
   );
+  server.on('upgrade', (request, socket: Socket, head) => {
+    // The answer to an earlier request would run into what follows.
+    if (underWay.has(socket)) socket.destroy();
+    else if (isWebSocketRequest(request)) upgrade(request, socket, head);
+    else answerWithoutUpgrade(server, request, socket, head);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
     answerClientError(error, socket, underWay.get(socket), describe),
   );

@@ -120,11 +120,17 @@ describe('docs/errors.md', () => {
       `| header fields | ${limits.HEADER_PAIRS_MAX} |`,
       `| request line and headers | ${limits.HEADER_BYTES_MAX} bytes |`,
       `| time for headers | ${DEFAULT_LIMITS.headersTimeoutMs / 1000} s |`,
-      `| time for a whole request | ${DEFAULT_LIMITS.requestTimeoutMs / 1000} s |`,
+      `| fields of a form before its file | ${limits.FORM_FIELDS_BYTES_MAX} bytes |`,
+      `| time for a whole body | ${DEFAULT_LIMITS.requestTimeoutMs / 1000} s |`,
+      `| time without progress of an upload | ${DEFAULT_LIMITS.uploadStallTimeoutMs / 1000} s |`,
       `| time to take an answer | ${DEFAULT_LIMITS.answerTimeoutMs / 1000} s |`,
+      `| time to take some of a stream | ${DEFAULT_LIMITS.streamStallTimeoutMs / 1000} s |`,
       `| requests at once | ${DEFAULT_LIMITS.requestsMax} |`,
+      `| streams at once | ${DEFAULT_LIMITS.streamsMax} |`,
       `| connections at once | ${DEFAULT_LIMITS.connectionsMax} |`,
-      `at most ${limits.JSON_DEPTH_MAX} deep`,
+      `a comment every\n  ${limits.KEEP_ALIVE_MS / 1000} s`,
+      `no message for ${limits.STREAM_HEADERS_WAIT_MS / 1000} s`,
+      `more than ${limits.JSON_DEPTH_MAX} deep`,
     ];
     for (const statement of stated) expect(DOCUMENT).to.contain(statement);
   });

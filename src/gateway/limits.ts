@@ -1,4 +1,5 @@
 /** Every bound of the gateway. docs/errors.md says what a caller sees beyond each. */
+import { DEFAULT_WEB_SOCKET_LIMITS, type WebSocketLimits } from './websocket/limits.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -11,6 +12,18 @@ export const RESPONSE_MESSAGE_BYTES_MAX = 4 * MIB;
 
 /** Bytes of one stream that wait in the channel for its connection. */
 export const STREAM_SEND_BUFFER_BYTES_MAX = 64 * KIB;
+
+/** Most of an upload's content that goes to the service in one message. */
+export const UPLOAD_PIECE_BYTES_MAX = 64 * KIB;
+
+/** Fields of a form that stand before its content, together. */
+export const FORM_FIELDS_BYTES_MAX = 64 * KIB;
+
+/** Time after which a quiet stream of events says that it is still there. */
+export const KEEP_ALIVE_MS = 15_000;
+
+/** Time that a stream waits for its first message before its headers leave without it. */
+export const STREAM_HEADERS_WAIT_MS = 15_000;
 
 /** Deepest nesting of objects and arrays in a JSON body. */
 export const JSON_DEPTH_MAX = 64;
@@ -34,11 +47,13 @@ export const REFUSED_BODY_BYTES_MAX = 16 * MIB;
 export const READINESS_TIMEOUT_MS = 2_000;
 
 /** Limits that a deployment or a test may set. */
-export interface GatewayLimits {
+export interface GatewayLimits extends WebSocketLimits {
   /** Connections at once; further ones are closed when they are accepted. */
   connectionsMax: number;
   /** Requests at once over all connections, each until its answer has left. */
   requestsMax: number;
+  /** Streams at once, up and down; they do not count as requests while they flow. */
+  streamsMax: number;
   /** Bytes of bodies, of requests and then of answers, held at once over all requests. */
   bufferedBodyBytesMax: number;
   /** Body of a JSON request whose message has no bytes field. */
@@ -49,29 +64,37 @@ export interface GatewayLimits {
   formBodyBytesMax: number;
   /** Time for the headers of a request to arrive. */
   headersTimeoutMs: number;
-  /** Time for a whole request to arrive. */
+  /** Time for a whole body to arrive that is kept until it is there. */
   requestTimeoutMs: number;
-  /** How often both are looked at. */
+  /** Time within which an upload that is passed on has to make some progress. */
+  uploadStallTimeoutMs: number;
+  /** How often the time for headers is looked at. */
   connectionCheckIntervalMs: number;
   /** Time that an idle connection stays open. */
   keepAliveTimeoutMs: number;
   /** Time for a client to take an answer. */
   answerTimeoutMs: number;
+  /** Time after which a client is cut off that takes nothing of a stream. */
+  streamStallTimeoutMs: number;
   /** Time that requests in flight have to end after `close`. */
   closeTimeoutMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
-  connectionsMax: 1024,
+  ...DEFAULT_WEB_SOCKET_LIMITS,
+  connectionsMax: 4096,
   requestsMax: 1024,
+  streamsMax: 2048,
   bufferedBodyBytesMax: 256 * MIB,
   jsonBodyBytesMax: 1 * MIB,
   jsonBodyWithBytesMax: 6 * MIB,
   formBodyBytesMax: MESSAGE_BYTES_MAX + 64 * KIB,
   headersTimeoutMs: 15_000,
   requestTimeoutMs: 120_000,
+  uploadStallTimeoutMs: 60_000,
   connectionCheckIntervalMs: 5_000,
   keepAliveTimeoutMs: 30_000,
   answerTimeoutMs: 120_000,
+  streamStallTimeoutMs: 3_600_000,
   closeTimeoutMs: 10_000,
 };

@@ -3,26 +3,29 @@
  * means for the message is the business of bind-request.ts.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { ScalarType } from '@bufbuild/protobuf';
+import { type JsonObject, ScalarType } from '@bufbuild/protobuf';
 import { Code, WrennError } from '../../lib/errors/index.js';
-import { bodyChunks, hasBody, type IncomingBody, readBody } from './body-stream.js';
+import { type BodyBound, bodyChunks, hasBody, type IncomingBody, readBody } from './body-stream.js';
+import { type Form, readForm } from './form.js';
 import { type ExactJson, JsonTextError, parseJsonText } from './json-text.js';
-import type { GatewayLimits } from './limits.js';
-import { type Form, readForm } from './multipart.js';
+import { type GatewayLimits, MESSAGE_BYTES_MAX } from './limits.js';
+import { FORM_TYPE, mediaTypeOf, refuseEncoded, unsupportedMediaType } from './media-type.js';
 import type { Route } from './route-table.js';
 
 export type ParsedBody =
   | { kind: 'empty' }
   | { kind: 'json'; json: ExactJson }
-  | { kind: 'form'; form: Form };
+  | { kind: 'form'; form: Form }
+  /** Fields that stood before the content of an upload, in the query or a form. */
+  | { kind: 'fields'; json: JsonObject; contentType: string }
+  | { kind: 'raw'; contentType: string; data: Buffer };
 
 type BodyLimits = Pick<
   GatewayLimits,
-  'jsonBodyBytesMax' | 'jsonBodyWithBytesMax' | 'formBodyBytesMax'
+  'jsonBodyBytesMax' | 'jsonBodyWithBytesMax' | 'formBodyBytesMax' | 'requestTimeoutMs'
 >;
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json$/;
-const FORM_TYPE = 'multipart/form-data';
 
 /** Reads and parses the body for a route. */
 export async function parseBody(
@@ -32,24 +35,29 @@ export async function parseBody(
 ): Promise<ParsedBody> {
   const { headers } = body.request;
   refuseEncoded(headers);
-  if (route.body.kind === 'none') return refuseBody(body);
+  const bound = { bytesMax: MESSAGE_BYTES_MAX, timeoutMs: limits.requestTimeoutMs };
+  if (route.body.kind === 'none') return refuseBody(body, bound);
   if (!hasBody(headers)) return { kind: 'empty' };
+  if (route.body.kind === 'raw') {
+    const contentType = headers['content-type'] ?? '';
+    return { kind: 'raw', contentType, data: await readBody(body, bound) };
+  }
   const mediaType = mediaTypeOf(headers);
   if (mediaType === FORM_TYPE && route.body.kind === 'message') {
-    const chunks = bodyChunks(body, limits.formBodyBytesMax);
+    const chunks = bodyChunks(body, { ...bound, bytesMax: limits.formBodyBytesMax });
     return { kind: 'form', form: await readForm(route.input, headers, chunks) };
   }
-  const bytes = await readBody(body, jsonLimit(route, limits));
+  const bytes = await readBody(body, { ...bound, bytesMax: jsonLimit(route, limits) });
   if (bytes.length === 0) return { kind: 'empty' };
   refuseUnlessJson(headers, mediaType);
   return { kind: 'json', json: parseJson(bytes) };
 }
 
 /** A method without a body rule gets none: what it held would be ignored in silence. */
-async function refuseBody(body: IncomingBody): Promise<ParsedBody> {
+async function refuseBody(body: IncomingBody, bound: BodyBound): Promise<ParsedBody> {
   if (!hasBody(body.request.headers)) return { kind: 'empty' };
   try {
-    await readBody(body, 0);
+    await readBody(body, { ...bound, bytesMax: 0 });
     return { kind: 'empty' };
   } catch (cause) {
     if (!(cause instanceof WrennError)) throw cause;
@@ -62,24 +70,13 @@ async function refuseBody(body: IncomingBody): Promise<ParsedBody> {
   }
 }
 
-function refuseEncoded(headers: IncomingHttpHeaders): void {
-  const encoding = headers['content-encoding'];
-  if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
-  throw unsupported('send the body without content-encoding');
-}
-
-function mediaTypeOf(headers: IncomingHttpHeaders): string {
-  const [mediaType = ''] = (headers['content-type'] ?? '').split(';');
-  return mediaType.trim().toLowerCase();
-}
-
 function refuseUnlessJson(headers: IncomingHttpHeaders, mediaType: string): void {
   if (!JSON_TYPE.test(mediaType)) {
-    throw unsupported('send the body as content-type: application/json');
+    throw unsupportedMediaType('send the body as content-type: application/json');
   }
   const charset = /;\s*charset="?([^";\s]*)/i.exec(headers['content-type'] ?? '')?.[1];
   if (charset !== undefined && charset.toLowerCase() !== 'utf-8') {
-    throw unsupported('send the body in UTF-8');
+    throw unsupportedMediaType('send the body in UTF-8');
   }
 }
 
@@ -96,8 +93,4 @@ function parseJson(bytes: Buffer): ExactJson {
     if (!(cause instanceof JsonTextError)) throw cause;
     throw new WrennError(Code.INVALID_ARGUMENT, 'INVALID_JSON', cause.message);
   }
-}
-
-function unsupported(message: string): WrennError {
-  return new WrennError(Code.INVALID_ARGUMENT, 'UNSUPPORTED_MEDIA_TYPE', message);
 }

@@ -11,7 +11,9 @@ import { CLIENT_ADDRESS_KEY } from '../client-address.js';
 import { HEADER_PAIRS_MAX } from './limits.js';
 
 /** Headers that go on to the services under the same name. */
-const FORWARDED = ['authorization', 'x-api-key'] as const;
+export const FORWARDED = ['authorization', 'x-api-key'] as const;
+/** Headers by which a caller says how long it waits; the first one counts. */
+export const TIMEOUT_HEADERS = ['x-wrenn-timeout-ms', 'grpc-timeout'] as const;
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 const GRPC_TIMEOUT = /^(\d{1,8})([HMSmun])$/;
@@ -45,12 +47,13 @@ export function toMetadata(request: IncomingMessage, requestId: string): Metadat
 
 /** How long the caller waits, by `x-wrenn-timeout-ms` or `grpc-timeout`; undefined when it does not say. */
 export function callerTimeoutMs(request: IncomingMessage): number | undefined {
-  const timeoutMs = singleHeader(request, 'x-wrenn-timeout-ms');
+  const [inMs, inGrpcUnits] = TIMEOUT_HEADERS;
+  const timeoutMs = singleHeader(request, inMs);
   if (timeoutMs !== undefined) {
     if (!TIMEOUT_MS.test(timeoutMs)) throw invalid('x-wrenn-timeout-ms is not a whole number');
     return Number(timeoutMs);
   }
-  const timeout = singleHeader(request, 'grpc-timeout');
+  const timeout = singleHeader(request, inGrpcUnits);
   if (timeout === undefined) return undefined;
   const [, amount, unit = ''] = GRPC_TIMEOUT.exec(timeout) ?? [];
   const unitMs = GRPC_TIMEOUT_UNIT_MS[unit];

@@ -1,14 +1,15 @@
 /** Answers: messages as JSON, raw bodies, and errors as the JSON of google.rpc.Status. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JsonObject, JsonValue, Registry } from '@bufbuild/protobuf';
-import { HttpBody } from '../../gen/ts/google/api/httpbody.js';
 import { Status } from '../../gen/ts/google/rpc/status.js';
 import { fromStatus } from '../../lib/errors/index.js';
 import { hasBody } from './body-stream.js';
+import { decodeContent } from './http-body.js';
 import { httpStatusOf } from './http-status.js';
 import { type JsonStyle, messageToJson } from './json-message.js';
 import { REFUSED_BODY_BYTES_MAX, REFUSED_BODY_LINGER_MS } from './limits.js';
 import type { Route } from './route-table.js';
+import { WEB_SOCKET_VERSION } from './websocket/limits.js';
 
 export interface Answer {
   httpStatus: number;
@@ -17,14 +18,13 @@ export interface Answer {
   body: Buffer;
 }
 
-const HTTP_BODY = 'google.api.HttpBody';
-const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(?:;[\x20-\x7e]*)?$/;
+const UPGRADE_REQUIRED = 426;
 
 /** Names as the protos spell them, and every field that has no presence, whatever its value. */
 const STYLE: JsonStyle = { alwaysEmitImplicit: true, useProtoFieldName: true };
 
 /** Every answer says these: it is data, not a page, and nobody may keep it. */
-const SECURITY_HEADERS = {
+export const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
   'referrer-policy': 'no-referrer',
@@ -33,26 +33,40 @@ const SECURITY_HEADERS = {
 
 /** The answer for what a method returned. */
 export function messageAnswer(route: Route, response: Buffer, registry: Registry): Answer {
-  if (route.output.typeName === HTTP_BODY) return rawAnswer(HttpBody.decode(response));
-  return jsonAnswer(200, responseJson(route, response, registry));
+  if (route.response.kind !== 'raw')
+    return jsonAnswer(200, responseJson(route, response, registry));
+  const { contentType, data } = decodeContent(route.response.field, response);
+  return { httpStatus: 200, contentType, headers: {}, body: data };
 }
 
 /** The JSON of one message that a method returned, or of the field of it that its route names. */
-export function responseJson(route: Route, response: Buffer, registry: Registry): JsonValue {
-  const json = messageToJson(route.output, response, registry, STYLE);
-  const { responseField } = route;
-  return responseField ? ((json as JsonObject)[responseField.name] ?? null) : json;
+export function responseJson(
+  { output, response: rule }: Route,
+  response: Buffer,
+  registry: Registry,
+): JsonValue {
+  const json = messageToJson(output, response, registry, STYLE);
+  return rule.kind === 'field' ? ((json as JsonObject)[rule.field.name] ?? null) : json;
 }
 
 /** The answer for an error. */
 export function errorAnswer(status: Status, registry: Registry, httpStatus?: number): Answer {
   const { code, reason, metadata, retryAfterSec } = fromStatus(status);
-  const { allow } = metadata;
+  const { allow, upgrade } = metadata;
   const answer = jsonAnswer(httpStatus ?? httpStatusOf(code, reason), statusJson(status, registry));
   if (retryAfterSec !== undefined) answer.headers['retry-after'] = String(retryAfterSec);
   if (reason === 'METHOD_NOT_ALLOWED' && allow) answer.headers.allow = allow;
+  if (reason === 'METHOD_NOT_ALLOWED' && upgrade) return upgradeAnswer(answer, upgrade);
   if (answer.httpStatus === 401) answer.headers['www-authenticate'] = 'Bearer realm="wrenn"';
   return answer;
+}
+
+function upgradeAnswer(answer: Answer, upgrade: string): Answer {
+  const headers = {
+    ...{ ...answer.headers, upgrade, connection: 'upgrade' },
+    'sec-websocket-version': WEB_SOCKET_VERSION,
+  };
+  return { ...answer, httpStatus: UPGRADE_REQUIRED, headers };
 }
 
 export function jsonAnswer(httpStatus: number, json: JsonValue): Answer {
@@ -112,15 +126,6 @@ function dropBody(request: IncomingMessage): Promise<void> {
       if (dropped > REFUSED_BODY_BYTES_MAX) done();
     });
   });
-}
-
-function rawAnswer({ contentType, data }: HttpBody): Answer {
-  return {
-    httpStatus: 200,
-    contentType: MEDIA_TYPE.test(contentType) ? contentType : 'application/octet-stream',
-    headers: {},
-    body: data,
-  };
 }
 
 /** The JSON of google.rpc.Status, without details whose type nobody could look up. */

@@ -9,7 +9,14 @@ const HEADER = `
   syntax = "proto3";
   package test.v1;
   import "google/api/annotations.proto";
-  message Thing { string id = 1; bytes data = 2; repeated string tags = 3; Thing inner = 4; }
+  import "google/api/httpbody.proto";
+  message Thing {
+    string id = 1;
+    bytes data = 2;
+    repeated string tags = 3;
+    Thing inner = 4;
+    google.api.HttpBody file = 5;
+  }
 `;
 
 /** Builds the table of a service with these methods. */
@@ -19,6 +26,14 @@ async function tableOf(methods: string): Promise<RouteTable> {
 
 function rpc(name: string, rule: string): string {
   return `rpc ${name}(Thing) returns (Thing) { option (google.api.http) = {${rule}}; }`;
+}
+
+function stream(name: string, input: string, output: string, rule: string): string {
+  return `rpc ${name}(${input}) returns (${output}) { option (google.api.http) = {${rule}}; }`;
+}
+
+function custom(kind: string): string {
+  return rpc('A', `custom: {kind: "${kind}" path: "/a"}`);
 }
 
 async function messageOf(promise: Promise<unknown>): Promise<string> {
@@ -52,6 +67,13 @@ describe('the routes of the public services', () => {
       .map((method) => `/${method.parent.typeName}/${method.name}`);
     expect(new Set(table.routes.map(({ rpcPath }) => rpcPath))).to.deep.equal(new Set(methods));
     expect(methods).to.include('/wrenn.v1.ProcessService/Exec');
+  });
+
+  it('send the form of a file to the stream that takes it', () => {
+    const { route } = find(table, 'POST', '/v1/sandboxes/abc/files/write');
+    expect(route.kind).to.equal('unary');
+    expect(route.upload?.rpcPath).to.equal('/wrenn.v1.FileService/StreamWriteFile');
+    expect(route.upload?.template).to.equal(route.template);
   });
 
   it('name no service that is not public', () => {
@@ -108,13 +130,41 @@ describe('buildRouteTable', () => {
     expect(find(table, 'REPORT', '/b').route.rpcPath).to.equal('/test.v1.S/Get');
   });
 
+  it('serves any method of HTTP, after the routes that name theirs', async () => {
+    const table = await tableOf(
+      custom('*') + rpc('B', 'get: "/a"') + rpc('C', 'custom: {kind: "HEAD" path: "/a"}'),
+    );
+    const nameOf = (method: string) => find(table, method, '/a').route.rpcPath.split('/')[2];
+    expect(['POST', 'DELETE', 'GET', 'HEAD'].map(nameOf)).to.deep.equal(['A', 'A', 'B', 'C']);
+    expect(table.methodsOf(parseTarget('/a').path)).to.include.members(['OPTIONS', 'PATCH']);
+  });
+
+  it('serves streams, which take no HEAD', async () => {
+    const table = await tableOf(
+      stream('Watch', 'Thing', 'stream Thing', 'get: "/a"') +
+        stream('Talk', 'stream Thing', 'stream Thing', 'get: "/b"') +
+        stream('Put', 'stream Thing', 'Thing', 'post: "/c" body: "file"'),
+    );
+    expect(table.methodsOf(parseTarget('/a').path)).to.deep.equal(['GET', 'OPTIONS']);
+    expect(errorOf(() => find(table, 'HEAD', '/a'))?.reason).to.equal('METHOD_NOT_ALLOWED');
+    expect(find(table, 'GET', '/b').route.kind).to.equal('bidi_streaming');
+    expect(find(table, 'POST', '/c').route.body.kind).to.equal('raw');
+  });
+
   const refused: [string, string, RegExp][] = [
     ['a method without a binding', 'rpc Get(Thing) returns (Thing);', /S\.Get: .*no .*binding/],
     [
-      'a streaming method',
-      'rpc Get(Thing) returns (stream Thing) { option (google.api.http) = {get: "/a"}; }',
-      /S\.Get: .*unary/,
+      'a client stream whose body is no raw one',
+      stream('Put', 'stream Thing', 'Thing', 'post: "/a" body: "data"'),
+      /S\.Put: .*HttpBody/,
     ],
+    [
+      'a stream in both directions that is no plain GET',
+      stream('Talk', 'stream Thing', 'stream Thing', 'post: "/a" body: "*"'),
+      /S\.Talk: .*GET/,
+    ],
+    ['a method of HTTP that is none', custom('a b'), /HTTP method/],
+    ['a method of HTTP that the gateway answers itself', custom('OPTIONS'), /HTTP method/],
     ['the same route twice', rpc('A', 'get: "/{id}"') + rpc('B', 'get: "/*"'), /same requests/],
     ['routes that cross', rpc('A', 'get: "/a/{id}"') + rpc('B', 'get: "/{id}/b"'), /same requests/],
     ['a variable that is no field', rpc('A', 'get: "/{nothing}"'), /nothing is no scalar field/],

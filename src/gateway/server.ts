@@ -7,12 +7,16 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Log } from '../../lib/log/log.js';
 import { descriptors } from '../../lib/rpc/descriptors.js';
 import { Admission } from './admission.js';
+import type { Gateway } from './gateway.js';
 import { handleRequest, notARequestAnswer } from './handle-request.js';
 import { closeHttpServer, createHttpServer, listen } from './http-server.js';
 import { withoutExtensions } from './json-message.js';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.js';
+import { DOCUMENTATION, TEST_PAGE } from './pages/page-files.js';
+import { StaticPages } from './pages/static-pages.js';
 import { buildRouteTable } from './route-table.js';
 import { Upstream } from './upstream.js';
+import { WebSockets } from './websocket/web-sockets.js';
 
 export interface GatewayOptions {
   /** Where to listen: `host:port` (0 chooses a port) or `unix:/path`. */
@@ -21,6 +25,10 @@ export interface GatewayOptions {
   target: string;
   credentials: ChannelCredentials;
   log: Log;
+  /** Pages of these origins may read the answers; none by default. */
+  corsOrigins?: readonly string[];
+  /** Whether the test page is served. */
+  testPage?: boolean;
   limits?: Partial<GatewayLimits>;
 }
 
@@ -40,16 +48,20 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const routes = buildRouteTable(registry, PUBLIC_PACKAGE);
   const upstream = new Upstream(bytes, options.target, options.credentials);
   const admission = new Admission(limits);
-  const gateway = {
+  const gateway: Gateway = {
     registry: withoutExtensions(registry),
     routes,
     upstream,
     admission,
     limits,
+    corsOrigins: options.corsOrigins ?? [],
+    pages: StaticPages.load([...DOCUMENTATION, ...(options.testPage ? TEST_PAGE : [])]),
     log: options.log,
   };
+  const webSockets = new WebSockets(gateway);
   const server = createHttpServer(
     (request, response, invite) => void handleRequest(gateway, request, response, invite),
+    (request, socket, head) => webSockets.accept(request, socket, head),
     (httpStatus) => notARequestAnswer(gateway, httpStatus),
     limits,
   );
@@ -60,7 +72,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   return {
     address,
     close: async () => {
-      await closeHttpServer(server, limits.closeTimeoutMs);
+      await Promise.all([
+        closeHttpServer(server, limits.closeTimeoutMs),
+        webSockets.close(limits.closeTimeoutMs),
+      ]);
       upstream.close();
     },
   };

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import type { WriteFileRequest } from '../../gen/ts/wrenn/v1/file.js';
+import type { StreamWriteFileRequest } from '../../gen/ts/wrenn/v1/file.js';
+import type { SendInputRequest } from '../../gen/ts/wrenn/v1/process.js';
 import type { CreateSandboxRequest } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { Sandbox } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { Code, WrennError } from '../../lib/errors/index.js';
 import { DEFAULT_LIMITS } from '../../src/gateway/limits.js';
 import { eventually } from '../support/eventually.js';
 import {
@@ -17,11 +19,30 @@ import {
 
 const MIB = 1024 * 1024;
 const WRITE = '/v1/sandboxes/abc/files/write';
+const INPUT = '/v1/sandboxes/abc/processes/abc/input';
+
+/** The fields of a file and the content that came with them, in one message or in many. */
+interface WrittenFile extends Omit<StreamWriteFileRequest, 'file'> {
+  file: Buffer;
+}
+
+/** Reads an upload to its end, as the service does. */
+async function readUpload(requests: AsyncIterable<StreamWriteFileRequest>): Promise<WrittenFile> {
+  const pieces: Buffer[] = [];
+  let first: StreamWriteFileRequest | undefined;
+  for await (const request of requests) {
+    first ??= request;
+    pieces.push(request.file?.data ?? Buffer.alloc(0));
+  }
+  if (!first?.path) throw new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', 'no path');
+  return { ...first, file: Buffer.concat(pieces) };
+}
 
 describe('a request body', () => {
   let fixture: GatewayFixture;
   let created: CreateSandboxRequest | undefined;
-  let written: WriteFileRequest | undefined;
+  let written: WrittenFile | undefined;
+  let input: SendInputRequest | undefined;
 
   before(async () => {
     fixture = await startGatewayFixture({
@@ -38,6 +59,16 @@ describe('a request body', () => {
           written = request;
           return { path: request.path, sizeBytes: request.file.length };
         },
+        streamWriteFile: async (_context, requests) => {
+          written = await readUpload(requests);
+          return { path: written.path, sizeBytes: written.file.length };
+        },
+      },
+      processes: {
+        sendInput: async (_context, request) => {
+          input = request;
+          return {};
+        },
       },
     });
   });
@@ -45,6 +76,7 @@ describe('a request body', () => {
   beforeEach(() => {
     created = undefined;
     written = undefined;
+    input = undefined;
   });
 
   async function create(body: unknown, headers = {}): Promise<HttpAnswer> {
@@ -55,6 +87,7 @@ describe('a request body', () => {
     expect([answer.status, errorInfo(answer)?.reason]).to.deep.equal([status, reason]);
     expect(created).to.equal(undefined);
     expect(written).to.equal(undefined);
+    expect(input).to.equal(undefined);
   }
 
   describe('of JSON', () => {
@@ -176,11 +209,11 @@ describe('a request body', () => {
   });
 
   describe('of a form', () => {
-    async function upload(form: FormData): Promise<HttpAnswer> {
+    async function upload(form: FormData, path = WRITE): Promise<HttpAnswer> {
       const encoded = new Response(form);
       const headers = { 'content-type': encoded.headers.get('content-type') ?? '' };
       const body = Buffer.from(await encoded.arrayBuffer());
-      return http(fixture, 'POST', WRITE, { body, headers });
+      return http(fixture, 'POST', path, { body, headers });
     }
 
     function form(fields: Record<string, string | Blob>): FormData {
@@ -197,7 +230,7 @@ describe('a request body', () => {
     it('carries a file of 3 MiB byte for byte', async () => {
       const file = randomBytes(3 * MIB);
       const answer = await upload(
-        form({ path: '/tmp/a b', file: new Blob([file]), user: 'bob', mode: '384' }),
+        form({ path: '/tmp/a b', user: 'bob', mode: '384', file: new Blob([file]) }),
       );
       expect(answer.json).to.deep.equal({ path: '/tmp/a b', size_bytes: 3 * MIB });
       expect(written).to.deep.include({
@@ -219,8 +252,8 @@ describe('a request body', () => {
 
     it('takes a file without a file name and text with one', async () => {
       const answer = await send(
-        '--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nabc\r\n' +
-          '--b\r\ncontent-disposition: form-data; name="path"; filename="x"\r\n\r\n/\u00e9\r\n--b--\r\n',
+        '--b\r\ncontent-disposition: form-data; name="path"; filename="x"\r\n\r\n/\u00e9\r\n' +
+          '--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nabc\r\n--b--\r\n',
       );
       expect(answer.status).to.equal(200);
       expect(written?.path).to.equal('/\u00e9');
@@ -230,10 +263,15 @@ describe('a request body', () => {
     const part = (name: string, text: string) =>
       `--b\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${text}\r\n`;
     const end = '--b--\r\n';
+    const path = part('path', '/a');
     const refused: [string, string][] = [
       ['with an unknown field', part('path', '/a') + part('nothing', 'x') + end],
       ['with a field twice', part('path', '/a') + part('path', '/b') + end],
-      ['with a file twice', part('file', 'a') + part('file', 'b') + end],
+      ['with a file twice', path + part('file', 'a') + part('file', 'b') + end],
+      ['with a field behind the file', path + part('file', 'a') + part('mode', '1') + end],
+      ['whose file comes before its path', part('file', 'a') + path + end],
+      ['whose file has no end', path + part('file', 'a')],
+      ['that is cut behind its file', `${path + part('file', 'a')}--b\r\ncontent-`],
       ['with a wrong type', part('mode', 'rw-') + end],
       ['with a hexadecimal mode', part('mode', '0x1ff') + end],
       ['with another sandbox', part('sandbox_id', 'other') + part('path', '/a') + end],
@@ -267,16 +305,32 @@ describe('a request body', () => {
       expectRefused(answer, 400, 'INVALID_REQUEST');
     });
 
-    it('that is too large is refused, and the client sees the answer', async () => {
-      const answer = await upload(form({ path: '/a', file: new Blob([Buffer.alloc(8 * MIB)]) }));
+    it('goes to a method that takes the message at once, too', async () => {
+      const data = randomBytes(MIB);
+      const encoded = form({ input: new Blob([data]) });
+      expect((await upload(encoded, INPUT)).status).to.equal(200);
+      expect(input?.input.equals(data)).to.equal(true);
+      const twice = form({ input: new Blob(['a']) });
+      twice.append('input', new Blob(['b']));
+      input = undefined;
+      expectRefused(await upload(twice, INPUT), 400, 'INVALID_REQUEST');
+    });
+
+    it('that is too large for one message is refused, and the client sees the answer', async () => {
+      const answer = await upload(form({ input: new Blob([Buffer.alloc(8 * MIB)]) }), INPUT);
       expectRefused(answer, 413, 'BODY_TOO_LARGE');
     });
 
-    it('whose file is larger than the method takes is refused by the method', async () => {
-      const answer = await upload(
-        form({ path: '/a', file: new Blob([Buffer.alloc(3 * MIB + 1)]) }),
-      );
-      expectRefused(answer, 400, 'INVALID_REQUEST');
+    it('whose fields are too large is refused before its file', async () => {
+      const answer = await send(part('path', `/${'a'.repeat(70_000)}`) + part('file', 'a') + end);
+      expectRefused(answer, 413, 'BODY_TOO_LARGE');
+    });
+
+    it('carries a file that is larger than any message', async () => {
+      const file = randomBytes(12 * MIB);
+      const answer = await upload(form({ path: '/a', file: new Blob([file]) }));
+      expect(answer.json).to.deep.equal({ path: '/a', size_bytes: file.length });
+      expect(written?.file.equals(file)).to.equal(true);
     });
 
     it('on a route without a body is refused', async () => {

@@ -64,6 +64,7 @@ export interface GatewayFixture {
 export async function startGatewayFixture(
   script: Script,
   limits: Partial<GatewayLimits> = {},
+  corsOrigins: string[] = [],
 ): Promise<GatewayFixture> {
   const directory = await temporaryDirectory();
   const target = `unix:${join(directory.path, 'services.sock')}`;
@@ -75,6 +76,7 @@ export async function startGatewayFixture(
     credentials: ChannelCredentials.createInsecure(),
     log: recordingLog(logLines),
     limits,
+    corsOrigins,
   });
   return {
     target,
@@ -206,10 +208,19 @@ function bind(server: Server, address: string): Promise<number> {
 }
 
 function unscripted(definition: ServiceShape): Record<string, unknown> {
+  const refusal = () =>
+    new WrennError(Code.UNIMPLEMENTED, 'UNSPECIFIED', 'the test scripts no answer');
   const refuse = async () => {
-    throw new WrennError(Code.UNIMPLEMENTED, 'UNSPECIFIED', 'the test scripts no answer');
+    throw refusal();
   };
-  return Object.fromEntries(Object.keys(definition).map((name) => [name, refuse]));
+  // biome-ignore lint/correctness/useYield: it ends before its first message
+  const refuseStream = async function* () {
+    throw refusal();
+  };
+  const methods = Object.entries(definition);
+  return Object.fromEntries(
+    methods.map(([name, method]) => [name, method.responseStream ? refuseStream : refuse]),
+  );
 }
 
 function recordingLog(lines: LogLine[], bound: Fields = {}): Log {
