@@ -15,10 +15,14 @@ export async function refuse(
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const overdue = setTimeout(() => socket.destroy(), REFUSED_BODY_LINGER_MS);
   const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
   response.assignSocket(socket);
   response.once('finish', () => socket.end());
-  response.writeHead(answer.httpStatus, { 'x-request-id': requestId, ...headersOf(answer) });
+  const headers = { ...headersOf(answer), 'x-request-id': requestId };
+  const { connection } = answer.headers;
+  response.writeHead(answer.httpStatus, {
+    ...headers,
+    connection: connection === undefined ? 'close' : `${connection}, close`,
+  });
   response.end(answer.body);
   // Were anything left unread when the connection closes, the client might see a reset in place of the answer.
   socket.resume();

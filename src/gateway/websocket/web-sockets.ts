@@ -7,16 +7,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Registry } from '@bufbuild/protobuf';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Code, WrennError } from '../../../lib/errors/index.js';
-import type { Log } from '../../../lib/log/log.js';
 import { statusOf } from '../call-error.js';
-import type { GatewayLimits } from '../limits.js';
+import type { Gateway } from '../gateway.js';
 import { requestIdOf } from '../request-headers.js';
 import { type Answer, errorAnswer, responseJson, statusJson } from '../response.js';
-import type { RouteTable } from '../route-table.js';
-import type { Upstream } from '../upstream.js';
 import type { UpstreamStream } from '../upstream-stream.js';
 import { converse } from './conversation.js';
 import { type Handshake, readHandshake } from './handshake.js';
@@ -32,15 +28,10 @@ import { refuse } from './refusal.js';
 import { requestEncoder } from './request-messages.js';
 
 /** What every WebSocket needs. */
-export interface WebSocketsOptions {
-  registry: Registry;
-  routes: RouteTable;
-  upstream: Upstream;
-  limits: GatewayLimits;
-  log: Log;
-  /** Pages of these origins may open WebSockets, beside the gateway's own. */
-  corsOrigins: readonly string[];
-}
+export type WebSocketsOptions = Pick<
+  Gateway,
+  'registry' | 'routes' | 'upstream' | 'limits' | 'corsOrigins' | 'log'
+>;
 
 /** A request for a WebSocket and what is known of it. */
 interface Opening {
