@@ -1,160 +1,21 @@
 /** Every method of the public API with every kind of credential. A method without a row here fails the first test. */
 import { expect } from 'chai';
 import jwt from 'jsonwebtoken';
-import { ResumeMode, SandboxState, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { Code, type Reason, WrennError } from '../../lib/errors/index.js';
-import { randomId } from '../../lib/ids/random-id.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
 import { descriptors } from '../../lib/rpc/descriptors.js';
 import { generateApiKeySecret } from '../../src/auth/api-key-secret.js';
 import {
   type Account,
   ANYBODY,
-  type Clients,
-  PASSWORD,
   plainSandbox,
   useControlPlane,
   withMetadata,
 } from '../support/control-plane.js';
+import { PAGE, ROWS, type Row, type Target } from './authorization-rows.js';
 
-interface Row {
-  credential: 'none' | 'user' | 'api key';
-  /** What a caller of another team gets for this team's object; `own things` when the call names none. */
-  foreign: Reason | 'own things';
-  call: (clients: Clients, options: ClientCallOptions, target: Target) => Promise<unknown>;
-}
-
-/** Things of the account whose objects the calls name. */
-interface Target {
-  account: Account;
-  sandboxId: string;
-  apiKeyId: string;
-  snapshotId: string;
-}
-
-const PAGE = { pageSize: 0, pageToken: '' };
 const JWT_SECRET = 'the secret of this test, long enough';
-
-const ROWS: Record<string, Row> = {
-  'AuthService.SignUp': {
-    ...{ credential: 'none', foreign: 'own things' },
-    call: ({ auth }, options) =>
-      auth.signUp({ email: `${randomId(12)}@example.com`, password: PASSWORD, name: '' }, options),
-  },
-  'AuthService.LogIn': {
-    ...{ credential: 'none', foreign: 'own things' },
-    call: ({ auth }, options, { account }) =>
-      auth.logIn({ email: account.email, password: PASSWORD }, options),
-  },
-  'AuthService.GetMe': {
-    ...{ credential: 'user', foreign: 'own things' },
-    call: ({ auth }, options) => auth.getMe({}, options),
-  },
-  'ApiKeyService.CreateApiKey': {
-    ...{ credential: 'user', foreign: 'own things' },
-    call: ({ apiKeys }, options) => apiKeys.createApiKey({ name: '' }, options),
-  },
-  'ApiKeyService.ListApiKeys': {
-    ...{ credential: 'user', foreign: 'own things' },
-    call: ({ apiKeys }, options) => apiKeys.listApiKeys(PAGE, options),
-  },
-  'ApiKeyService.DeleteApiKey': {
-    ...{ credential: 'user', foreign: 'API_KEY_NOT_FOUND' },
-    call: ({ apiKeys }, options, { apiKeyId }) => apiKeys.deleteApiKey({ apiKeyId }, options),
-  },
-  'SandboxService.CreateSandbox': {
-    ...{ credential: 'api key', foreign: 'own things' },
-    call: ({ sandboxes }, options) => sandboxes.createSandbox(plainSandbox(), options),
-  },
-  'SandboxService.GetSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) => sandboxes.getSandbox({ sandboxId }, options),
-  },
-  'SandboxService.ListSandboxes': {
-    ...{ credential: 'api key', foreign: 'own things' },
-    call: ({ sandboxes }, options) => sandboxes.listSandboxes(PAGE, options),
-  },
-  'SandboxService.DeleteSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.deleteSandbox({ sandboxId }, options),
-  },
-  'SandboxService.PingSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) => sandboxes.pingSandbox({ sandboxId }, options),
-  },
-  'SandboxService.PauseSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) => sandboxes.pauseSandbox({ sandboxId }, options),
-  },
-  'SandboxService.ResumeSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.resumeSandbox({ sandboxId, mode: ResumeMode.RESUME_MODE_UNSPECIFIED }, options),
-  },
-  'SandboxService.SetSandboxTimeout': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.setSandboxTimeout(
-        { sandboxId, timeoutSec: 60, onTimeout: TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED },
-        options,
-      ),
-  },
-  'SandboxService.ForkSandbox': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.forkSandbox({ sandboxId, count: 1 }, options),
-  },
-  'SandboxService.ListGenerations': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.listGenerations({ sandboxId }, options),
-  },
-  'SandboxService.VerifyGeneration': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ sandboxes }, options, { sandboxId }) =>
-      sandboxes.verifyGeneration({ sandboxId }, options),
-  },
-  'SnapshotService.CreateSnapshot': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ snapshots }, options, { sandboxId }) =>
-      snapshots.createSnapshot({ sandboxId, name: '' }, options),
-  },
-  'SnapshotService.GetSnapshot': {
-    ...{ credential: 'api key', foreign: 'SNAPSHOT_NOT_FOUND' },
-    call: ({ snapshots }, options, { snapshotId }) =>
-      snapshots.getSnapshot({ snapshotId }, options),
-  },
-  'SnapshotService.ListSnapshots': {
-    ...{ credential: 'api key', foreign: 'own things' },
-    call: ({ snapshots }, options) => snapshots.listSnapshots(PAGE, options),
-  },
-  'SnapshotService.DeleteSnapshot': {
-    ...{ credential: 'api key', foreign: 'SNAPSHOT_NOT_FOUND' },
-    call: ({ snapshots }, options, { snapshotId }) =>
-      snapshots.deleteSnapshot({ snapshotId }, options),
-  },
-  'ProcessService.Exec': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ processes }, options, { sandboxId }) => {
-      const nothing = { args: [], timeoutSec: 0, env: {}, cwd: '', user: '' };
-      return processes.exec({ sandboxId, cmd: 'id', ...nothing, stdin: Buffer.alloc(0) }, options);
-    },
-  },
-  'FileService.WriteFile': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ files }, options, { sandboxId }) =>
-      files.writeFile(
-        { sandboxId, path: '/f', file: Buffer.from('x'), user: '', mode: 0 },
-        options,
-      ),
-  },
-  'FileService.ReadFile': {
-    ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },
-    call: ({ files }, options, { sandboxId }) =>
-      files.readFile({ sandboxId, path: '/there' }, options),
-  },
-};
 
 describe('authorization', () => {
   const test = useControlPlane({ environment: { WRENN_JWT_SECRET: JWT_SECRET } });

@@ -26,6 +26,7 @@ import { toTimestamp } from '../../lib/rpc/timestamp.js';
 import { createRequestCheck } from '../../lib/rpc/validation.js';
 import { defaultScript } from './fake-host-agent-script.js';
 import { asPaused, asRunning, FakeSandboxes } from './fake-host-sandboxes.js';
+import { fileStreamHandlers, processStreamHandlers } from './fake-host-streams.js';
 
 export { answerOf, untilAborted } from './fake-host-agent-script.js';
 
@@ -110,7 +111,14 @@ export class FakeHostAgent {
   }
 
   #handlers(): AgentHandlers {
-    return { ...this.#lifeHandlers(), ...this.#snapshotHandlers(), ...this.#useHandlers() };
+    const parts = {
+      files: this.files,
+      requireRunning: (sandboxId: string) => void this.#running(sandboxId),
+    };
+    return {
+      ...{ ...this.#lifeHandlers(), ...this.#snapshotHandlers(), ...this.#useHandlers() },
+      ...{ ...processStreamHandlers(parts), ...fileStreamHandlers(parts) },
+    };
   }
 
   #lifeHandlers() {
