@@ -25,38 +25,46 @@ export interface NamesWanted {
   /** Names that are no entries of the directory. */
   isHidden: (name: string) => boolean;
   signal: AbortSignal;
+  /** Entries that the directory may have; DIRECTORY_ENTRIES_MAX when left out. */
+  entriesMax?: number;
 }
 
 /**
  * Reads the first of the names that are wanted, sorted.
  * @throws WrennError directory_too_large, the signal's reason, or what the kernel says.
  */
-export async function readNames(
-  path: Buffer,
-  { from, exclusive, count, isHidden, signal }: NamesWanted,
-): Promise<DirectoryName[]> {
-  let names: DirectoryName[] = [];
-  for await (const raw of rawNames(path)) {
-    signal.throwIfAborted();
-    const text = raw.toString();
-    if (exclusive ? text <= from : text < from) continue;
-    if (isHidden(text)) continue;
-    names.push({ raw, text });
-    // Twice as many are held, so that sorting costs little for each.
-    if (names.length >= 2 * count) names = first(names, count);
-  }
-  return first(names, count);
-}
-
-async function* rawNames(path: Buffer): AsyncGenerator<Buffer, void, void> {
+export async function readNames(path: Buffer, wanted: NamesWanted): Promise<DirectoryName[]> {
   // The types of Node know text only, Node itself also bytes.
   const options = { encoding: 'buffer' as BufferEncoding, bufferSize: READ_AHEAD };
   const directory: Dir = await opendir(path, options);
-  let count = 0;
-  for await (const { name } of directory) {
-    count += 1;
-    if (count > DIRECTORY_ENTRIES_MAX) throw guestFailure('directory_too_large');
-    yield name as unknown as Buffer;
+  try {
+    return await selectNames(directory, wanted);
+  } finally {
+    await directory.close();
+  }
+}
+
+async function selectNames(
+  directory: Dir,
+  { from, exclusive, count, isHidden, signal, entriesMax = DIRECTORY_ENTRIES_MAX }: NamesWanted,
+): Promise<DirectoryName[]> {
+  let names: DirectoryName[] = [];
+  /** Once there are enough, what comes after the last of them is not wanted. */
+  let last: string | undefined;
+  for (let entries = 0; ; entries += 1) {
+    const entry = await directory.read();
+    if (!entry) return first(names, count);
+    signal.throwIfAborted();
+    if (entries >= entriesMax) throw guestFailure('directory_too_large');
+    const raw = entry.name as unknown as Buffer;
+    const text = raw.toString();
+    if (exclusive ? text <= from : text < from) continue;
+    if ((last !== undefined && text > last) || isHidden(text)) continue;
+    names.push({ raw, text });
+    // Twice as many are held, so that sorting costs little for each.
+    if (names.length < 2 * count) continue;
+    names = first(names, count);
+    last = names.at(-1)?.text;
   }
 }
 
