@@ -1,51 +1,36 @@
-import { once } from 'node:events';
 import { expect } from 'chai';
 import type { WebSocket } from 'ws';
-import type { ExecStreamRequest, ProcessEvent } from '../../gen/ts/wrenn/v1/process.js';
+import type { ExecStreamRequest } from '../../gen/ts/wrenn/v1/process.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { eventually } from '../support/eventually.js';
+import {
+  ExecStreamScript,
+  echo,
+  exited,
+  output,
+  silent,
+  stdin,
+  textOf,
+} from './exec-stream-script.js';
 import { errorInfo, type GatewayFixture, http, startGatewayFixture } from './gateway-fixture.js';
 import { openWebSocket, START, STREAM_PATH } from './web-socket-client.js';
 
-/** What the service behind the WebSocket does with one call. */
-type Behaviour = (
-  requests: AsyncIterable<ExecStreamRequest>,
-  signal: AbortSignal,
-) => AsyncIterable<ProcessEvent>;
-
 describe('a WebSocket of the gateway', () => {
+  const service = new ExecStreamScript();
   let fixture: GatewayFixture;
-  let behave: Behaviour;
-  /** How many calls are open in the service, and how many were cancelled. */
-  let open = 0;
-  let cancelled = 0;
 
   before(async () => {
-    fixture = await startGatewayFixture(
-      {
-        processes: {
-          execStream: async function* (context, requests) {
-            open += 1;
-            context.signal.addEventListener('abort', () => {
-              cancelled += 1;
-            });
-            try {
-              yield* behave(requests, context.signal);
-            } finally {
-              open -= 1;
-            }
-          },
-        },
-      },
-      { webSocketFirstMessageTimeoutMs: 1_000, webSocketMessageBytesMax: 65_536 },
-    );
+    fixture = await startGatewayFixture(service.script, {
+      webSocketFirstMessageTimeoutMs: 1_000,
+      webSocketMessageBytesMax: 65_536,
+    });
   });
   after(() => fixture.close());
   beforeEach(() => {
-    cancelled = 0;
-    behave = echo;
+    service.cancelled = 0;
+    service.behave = echo;
   });
-  afterEach(() => eventually(async () => expect(open).to.equal(0)));
+  afterEach(() => eventually(async () => expect(service.open).to.equal(0)));
 
   it('carries messages both ways in order, and closes with 1000 when the call ends well', async () => {
     const { socket, messages, closed, responseHeaders } = await openWebSocket(fixture, {
@@ -66,7 +51,7 @@ describe('a WebSocket of the gateway', () => {
 
   it('binds query parameters into the first message, and only there', async () => {
     let first: ExecStreamRequest | undefined;
-    behave = async function* (requests) {
+    service.behave = async function* (requests) {
       for await (const request of requests) first ??= request;
       yield exited();
     };
@@ -118,7 +103,7 @@ describe('a WebSocket of the gateway', () => {
       const [last, ...others] = messages().slice(1);
       expect(others).to.deep.equal([]);
       expect(errorInfo({ json: last.error } as never).reason).to.equal('INVALID_JSON');
-      await eventually(async () => expect(cancelled).to.equal(1));
+      await eventually(async () => expect(service.cancelled).to.equal(1));
     });
   }
 
@@ -130,7 +115,7 @@ describe('a WebSocket of the gateway', () => {
   });
 
   it('refuses a message after the one that says that none follow', async () => {
-    behave = silent;
+    service.behave = silent;
     const { socket, closed } = await openWebSocket(fixture);
     for (const text of [START, '', stdin('late')]) socket.send(text);
     expect(await closed).to.deep.equal({ code: 4003, reason: 'INVALID_REQUEST' });
@@ -157,12 +142,12 @@ describe('a WebSocket of the gateway', () => {
   });
 
   it('ends the call when its own deadline has passed', async () => {
-    behave = silent;
+    service.behave = silent;
     const headers = { 'x-wrenn-timeout-ms': '300' };
     const { socket, closed } = await openWebSocket(fixture, { headers });
     socket.send(START);
     expect(await closed).to.deep.equal({ code: 4004, reason: 'CANCELLED' });
-    await eventually(async () => expect(cancelled).to.equal(1));
+    await eventually(async () => expect(service.cancelled).to.equal(1));
   });
 
   for (const [error, code] of [
@@ -173,9 +158,9 @@ describe('a WebSocket of the gateway', () => {
     [new Error('a secret detail'), 4013],
   ] as const) {
     it(`tells an error of the service behind its output, and closes with ${code}`, async () => {
-      behave = async function* (requests) {
+      service.behave = async function* (requests) {
         for await (const _ of requests) {
-          yield output('before', 0);
+          yield output(Buffer.from('before'), 0);
           throw error;
         }
       };
@@ -195,13 +180,13 @@ describe('a WebSocket of the gateway', () => {
     ['vanishes', (socket: WebSocket) => socket.terminate()],
   ] as const) {
     it(`ends the call when the client ${how}, and says so in one line of the log`, async () => {
-      behave = silent;
+      service.behave = silent;
       const headers = { 'x-request-id': `client-${how}` };
       const { socket } = await openWebSocket(fixture, { headers });
       socket.send(START);
-      await eventually(async () => expect(open).to.equal(1));
+      await eventually(async () => expect(service.open).to.equal(1));
       leave(socket);
-      await eventually(async () => expect(cancelled).to.equal(1));
+      await eventually(async () => expect(service.cancelled).to.equal(1));
       const lines = () => fixture.logLines.filter((line) => line.request_id === `client-${how}`);
       await eventually(async () => expect(lines()).to.have.length(1));
       expect(lines()[0]).to.include({
@@ -213,14 +198,7 @@ describe('a WebSocket of the gateway', () => {
   }
 
   it('tells a crash of the services', async () => {
-    behave = silent;
-    const doomed = await startGatewayFixture({
-      processes: {
-        execStream: async function* (_context, requests) {
-          yield* echo(requests);
-        },
-      },
-    });
+    const doomed = await startGatewayFixture(new ExecStreamScript().script);
     const { socket, messages, closed } = await openWebSocket(doomed);
     socket.send(START);
     await eventually(async () => expect(messages()).to.have.length(1));
@@ -238,43 +216,4 @@ describe('a WebSocket of the gateway', () => {
     expect(answer.headers['sec-websocket-version']).to.equal('13');
     expect(errorInfo(answer).reason).to.equal('METHOD_NOT_ALLOWED');
   });
-
-  async function* echo(requests: AsyncIterable<ExecStreamRequest>): AsyncIterable<ProcessEvent> {
-    let offset = 0;
-    for await (const { sandboxId, message } of requests) {
-      if (message?.$case === 'start') {
-        yield { event: { $case: 'started', value: { processId: sandboxId, pid: 1 } } };
-      }
-      if (message?.$case === 'stdin') {
-        yield output(message.value.toString(), offset);
-        offset += message.value.length;
-      }
-    }
-  }
-
-  async function* silent(
-    requests: AsyncIterable<ExecStreamRequest>,
-    signal: AbortSignal,
-  ): AsyncIterable<ProcessEvent> {
-    for await (const _ of requests);
-    if (!signal.aborted) await once(signal, 'abort');
-    yield exited();
-  }
 });
-
-function stdin(text: string): string {
-  return JSON.stringify({ stdin: Buffer.from(text).toString('base64') });
-}
-
-function output(text: string, offset: number): ProcessEvent {
-  return { event: { $case: 'stdout', value: { offset, data: Buffer.from(text) } } };
-}
-
-function exited(): ProcessEvent {
-  const how = { exitCode: 0, signal: '', reason: 1, durationMs: 1 };
-  return { event: { $case: 'exited', value: how } };
-}
-
-function textOf({ stdout }: { stdout: { data: string } }): string {
-  return Buffer.from(stdout.data, 'base64').toString();
-}

@@ -18,6 +18,9 @@ const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
  */
 export function readSubprotocols(header: string | undefined): { apiKey: string | undefined } {
   const offers = (header ?? '').split(',').map((offer) => offer.trim());
+  const credentials = offers.filter((offer) => offer.startsWith(AUTH_PREFIX));
+  if (credentials.length > 1) throw invalidCredential('more than one subprotocol holds an API key');
+  const keys = credentials.map((offer) => decodeKey(offer.slice(AUTH_PREFIX.length)));
   const isWellFormed = offers.every((offer) => TOKEN.test(offer));
   if (!isWellFormed || new Set(offers).size !== offers.length || !offers.includes(SUBPROTOCOL)) {
     throw new WrennError(
@@ -26,12 +29,7 @@ export function readSubprotocols(header: string | undefined): { apiKey: string |
       `offer the subprotocol ${SUBPROTOCOL}, and each one once`,
     );
   }
-  const credentials = offers.filter((offer) => offer.startsWith(AUTH_PREFIX));
-  if (credentials.length > 1) throw invalidCredential('more than one subprotocol holds an API key');
-  const [credential] = credentials;
-  return {
-    apiKey: credential === undefined ? undefined : decodeKey(credential.slice(AUTH_PREFIX.length)),
-  };
+  return { apiKey: keys[0] };
 }
 
 /** The refusal of a credential that cannot be read, whatever it is. */

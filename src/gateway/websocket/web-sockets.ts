@@ -11,8 +11,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { Code, WrennError } from '../../../lib/errors/index.js';
 import { statusOf } from '../call-error.js';
 import type { Gateway } from '../gateway.js';
-import { requestIdOf } from '../request-headers.js';
-import { type Answer, errorAnswer, responseJson, statusJson } from '../response.js';
+import { hasTooManyHeaders, requestIdOf } from '../request-headers.js';
+import { errorAnswer, responseJson, statusJson } from '../response.js';
 import type { UpstreamStream } from '../upstream-stream.js';
 import { converse } from './conversation.js';
 import { type Handshake, readHandshake } from './handshake.js';
@@ -50,6 +50,7 @@ interface Outcome {
 }
 
 const SWITCHING_PROTOCOLS = 101;
+const HEADERS_TOO_LARGE = 431;
 const RETRY_AFTER_SEC = 1;
 
 export class WebSockets {
@@ -185,7 +186,9 @@ export class WebSockets {
   async #refuse(opening: Opening, failure: unknown): Promise<Outcome> {
     const { request, socket, requestId } = opening;
     const hasLeft = socket.destroyed;
-    const answer: Answer = errorAnswer(statusOf(failure, requestId), this.#options.registry);
+    const httpStatus = hasTooManyHeaders(request) ? HEADERS_TOO_LARGE : undefined;
+    const status = statusOf(failure, requestId);
+    const answer = errorAnswer(status, this.#options.registry, httpStatus);
     await refuse(request, socket, requestId, answer);
     return { httpStatus: answer.httpStatus, closeCode: undefined, failure, hasLeft };
   }
