@@ -6,6 +6,7 @@ import {
   httpStatusesOf,
   type ReasonMeanings,
   STATUS_SCHEMA,
+  statusExample,
 } from './error-schemas.js';
 
 const REQUEST_ID = { 'x-request-id': { $ref: '#/components/headers/RequestId' } };
@@ -16,13 +17,14 @@ const RETRIED = new Set([429, 503]);
 const ANY_ERROR = 'Error';
 
 export class ErrorResponses {
-  readonly #meanings: ReasonMeanings;
+  readonly meanings: ReasonMeanings;
   /** Names by status and reasons. */
   readonly #names = new Map<string, string>();
-  readonly #responses: JsonObject = { [ANY_ERROR]: anyError() };
+  readonly #responses: JsonObject = {};
 
   constructor(meanings: ReasonMeanings) {
-    this.#meanings = meanings;
+    this.meanings = meanings;
+    this.#responses[ANY_ERROR] = anyError(meanings);
   }
 
   /** The errors with these reasons by HTTP status, those of one status together. */
@@ -57,12 +59,12 @@ export class ErrorResponses {
   }
 
   #response(status: number, reasons: Reason[]): JsonObject {
+    const [first = 'INTERNAL'] = reasons;
+    const example = statusExample(first, status, this.meanings);
     return {
-      description: reasons
-        .map((reason) => `- ${describeReason(reason, this.#meanings)}`)
-        .join('\n'),
+      description: reasons.map((reason) => `- ${describeReason(reason, this.meanings)}`).join('\n'),
       headers: RETRIED.has(status) ? { ...REQUEST_ID, ...RETRY_AFTER } : REQUEST_ID,
-      content: { 'application/json': { schema: STATUS_SCHEMA } },
+      content: { 'application/json': { schema: STATUS_SCHEMA, example } },
       'x-reasons': reasons,
     };
   }
@@ -82,13 +84,14 @@ export function sharedHeaders(): JsonObject {
   };
 }
 
-function anyError(): JsonObject {
+function anyError(meanings: ReasonMeanings): JsonObject {
+  const example = statusExample('INTERNAL', 500, meanings);
   return {
     description:
       'Any other error. A request whose headers are too many is answered 431, one that does not ' +
       'arrive in time 408.',
     headers: REQUEST_ID,
-    content: { 'application/json': { schema: STATUS_SCHEMA } },
+    content: { 'application/json': { schema: STATUS_SCHEMA, example } },
   };
 }
 

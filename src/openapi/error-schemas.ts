@@ -55,14 +55,30 @@ export function describeReason(reason: Reason, meanings: ReasonMeanings): string
   return `\`${reason}\` (${codes}): ${meanings.get(reason) ?? ''}`;
 }
 
+/** An error as it is answered with one of the HTTP statuses of its reason. */
+export function statusExample(
+  reason: Reason,
+  httpStatus: number,
+  meanings: ReasonMeanings,
+): Schema {
+  const codes = ERROR_CODES[reason];
+  const code = codes.find((each) => httpStatusOf(each, reason) === httpStatus) ?? codes[0];
+  const metadata = { request_id: 'k3yqmgqxq2oqqrzve57wqankxk' };
+  return {
+    code: code ?? Code.UNKNOWN,
+    message: meanings.get(reason) ?? '',
+    details: [{ '@type': `${TYPE_PREFIX}ErrorInfo`, reason, domain: ERROR_DOMAIN, metadata }],
+  };
+}
+
 /** The HTTP statuses with which a reason comes. */
 export function httpStatusesOf(reason: Reason): number[] {
-  return ERROR_CODES[reason].map((code) => httpStatusOf(code, reason));
+  return [...new Set(ERROR_CODES[reason].map((code) => httpStatusOf(code, reason)))];
 }
 
 function reasonSchema(meanings: ReasonMeanings): Schema {
   const lines = [...meanings.keys()].map((reason) => {
-    const statuses = [...new Set(httpStatusesOf(reason))].join(', ');
+    const statuses = httpStatusesOf(reason).join(', ');
     return `- HTTP ${statuses}: ${describeReason(reason, meanings)}`;
   });
   return {

@@ -7,7 +7,8 @@ import {
   MESSAGE_BYTES_MAX,
 } from '../gateway/limits.js';
 
-const { jsonBodyBytesMax, jsonBodyWithBytesMax, formBodyBytesMax, requestsMax } = DEFAULT_LIMITS;
+const { jsonBodyBytesMax, jsonBodyWithBytesMax, formBodyBytesMax, requestsMax, streamsMax } =
+  DEFAULT_LIMITS;
 
 export const API_DESCRIPTION = `\
 Every operation is a method of the gRPC API, by \`google.api.http\`; the same
@@ -26,10 +27,10 @@ answered as if it were not there.
 it is empty on the last.
 
 **Headers**: \`x-request-id\` names a call in the logs. \`x-wrenn-timeout-ms\` bounds
-how long it may take. HEAD is answered as GET, and OPTIONS lists the methods of
-a path.
+how long it may take. HEAD is answered as GET, but by streams; OPTIONS lists the
+methods of a path.
 
 **Limits**: ${jsonBodyBytesMax} bytes of JSON, ${jsonBodyWithBytesMax} where a field holds bytes;
 ${formBodyBytesMax} bytes of a form, where it is not streamed; ${MESSAGE_BYTES_MAX} bytes of an
 encoded message; ${JSON_DEPTH_MAX} levels of JSON; ${HEADER_PAIRS_MAX} header fields of ${HEADER_BYTES_MAX} bytes
-together with the request line; ${requestsMax} requests at once.`;
+together with the request line; ${requestsMax} requests and ${streamsMax} streams at once.`;

@@ -22,7 +22,7 @@ export interface ResponseParts {
 export function responses(operation: Operation, parts: ResponseParts): JsonObject {
   return {
     ...(operation.kind === 'bidi_streaming'
-      ? upgradeResponses(operation, parts.schemas)
+      ? upgradeResponses(operation, parts.schemas, parts.errors.meanings)
       : { 200: success(operation, parts) }),
     ...parts.errors.referencesTo(reasonsOf(operation)),
   };

@@ -1,24 +1,28 @@
 /** A bidirectional stream over HTTP: a WebSocket, which OpenAPI has no words for. */
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
-import { STATUS_SCHEMA } from './error-schemas.js';
+import { DEFAULT_WEB_SOCKET_LIMITS, SUBPROTOCOL } from '../gateway/websocket/limits.js';
+import { type ReasonMeanings, STATUS_SCHEMA, statusExample } from './error-schemas.js';
 import type { Operation } from './operations.js';
 import type { Schemas } from './schemas.js';
 
-export const WEBSOCKET_SUBPROTOCOL = 'wrenn.v1.json';
-export const WEBSOCKET_CREDENTIAL_PREFIX = 'wrenn.auth.';
+const CREDENTIAL_PREFIX = 'wrenn.auth.';
+const UPGRADE_REQUIRED = 426;
+const { webSocketMessageBytesMax, webSocketPingIntervalMs, webSocketPongTimeoutMs } =
+  DEFAULT_WEB_SOCKET_LIMITS;
 
 /** What is said of every WebSocket, after the method's own comment. */
 export function websocketDescription({ route }: Operation): string {
   return [
-    `The subprotocol \`${WEBSOCKET_SUBPROTOCOL}\` must be offered. A page, which cannot set ` +
-      `\`x-api-key\`, offers \`${WEBSOCKET_CREDENTIAL_PREFIX}<the key in unpadded base64url>\` as a ` +
+    `The subprotocol \`${SUBPROTOCOL}\` must be offered. A page, which cannot set ` +
+      `\`x-api-key\`, offers \`${CREDENTIAL_PREFIX}<the key in unpadded base64url>\` as a ` +
       'second one. `Origin`, when there, must be the address of the gateway or one that it allows.',
     `A text message of the client is the JSON of one ${route.input.name}; an empty one says that no ` +
       `more follow. A text message of the server is the JSON of one ${route.output.name}. Binary ` +
-      'messages are refused (close code 1003).',
+      `messages are refused (close code 1003). A message has at most ${webSocketMessageBytesMax} bytes.`,
     'The server closes with 1000 when all is well; else the last message is ' +
       '`{"error": google.rpc.Status}` and the close code is 4000 plus the gRPC code. It pings every ' +
-      '30 seconds and cuts off a client that does not answer.',
+      `${webSocketPingIntervalMs / 1000} seconds and cuts off a client that does not answer within ` +
+      `${webSocketPongTimeoutMs / 1000} seconds.`,
   ].join('\n\n');
 }
 
@@ -29,24 +33,35 @@ export function websocketExtension(
   example: { request: JsonValue | undefined; response: JsonValue | undefined },
 ): JsonObject {
   return {
-    subprotocol: WEBSOCKET_SUBPROTOCOL,
-    'credential-subprotocol-prefix': WEBSOCKET_CREDENTIAL_PREFIX,
+    subprotocol: SUBPROTOCOL,
+    'credential-subprotocol-prefix': CREDENTIAL_PREFIX,
     ...messageSchemas(operation, schemas),
     example: { requests: example.request ?? [], responses: example.response ?? [] },
   };
 }
 
-export function upgradeResponses(operation: Operation, schemas: Schemas): JsonObject {
+export function upgradeResponses(
+  operation: Operation,
+  schemas: Schemas,
+  meanings: ReasonMeanings,
+): JsonObject {
   const { request, response } = messageSchemas(operation, schemas);
   return {
     101: {
       description: 'The connection is a WebSocket now; the schemas are those of its messages.',
       content: { 'application/json': { schema: { oneOf: [request, response] } } },
     },
-    426: {
-      description: 'The request does not ask for a WebSocket.',
+    [UPGRADE_REQUIRED]: {
+      description:
+        '- `METHOD_NOT_ALLOWED` (UNIMPLEMENTED): The request does not ask for a WebSocket.',
       headers: { upgrade: { description: '`websocket`', schema: { type: 'string' } } },
-      content: { 'application/json': { schema: STATUS_SCHEMA } },
+      content: {
+        'application/json': {
+          schema: STATUS_SCHEMA,
+          example: statusExample('METHOD_NOT_ALLOWED', UPGRADE_REQUIRED, meanings),
+        },
+      },
+      'x-reasons': ['METHOD_NOT_ALLOWED'],
     },
   };
 }
