@@ -1,11 +1,11 @@
 /** A bidirectional stream over HTTP: a WebSocket, which OpenAPI has no words for. */
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { DEFAULT_WEB_SOCKET_LIMITS, SUBPROTOCOL } from '../gateway/websocket/limits.js';
+import { AUTH_PREFIX } from '../gateway/websocket/subprotocols.js';
 import { type ReasonMeanings, STATUS_SCHEMA, statusExample } from './error-schemas.js';
 import type { Operation } from './operations.js';
 import type { Schemas } from './schemas.js';
 
-const CREDENTIAL_PREFIX = 'wrenn.auth.';
 const UPGRADE_REQUIRED = 426;
 const { webSocketMessageBytesMax, webSocketPingIntervalMs, webSocketPongTimeoutMs } =
   DEFAULT_WEB_SOCKET_LIMITS;
@@ -14,7 +14,7 @@ const { webSocketMessageBytesMax, webSocketPingIntervalMs, webSocketPongTimeoutM
 export function websocketDescription({ route }: Operation): string {
   return [
     `The subprotocol \`${SUBPROTOCOL}\` must be offered. A page, which cannot set ` +
-      `\`x-api-key\`, offers \`${CREDENTIAL_PREFIX}<the key in unpadded base64url>\` as a ` +
+      `\`x-api-key\`, offers \`${AUTH_PREFIX}<the key in unpadded base64url>\` as a ` +
       'second one. `Origin`, when there, must be the address of the gateway or one that it allows.',
     `A text message of the client is the JSON of one ${route.input.name}; an empty one says that no ` +
       `more follow. A text message of the server is the JSON of one ${route.output.name}. Binary ` +
@@ -34,7 +34,7 @@ export function websocketExtension(
 ): JsonObject {
   return {
     subprotocol: SUBPROTOCOL,
-    'credential-subprotocol-prefix': CREDENTIAL_PREFIX,
+    'credential-subprotocol-prefix': AUTH_PREFIX,
     ...messageSchemas(operation, schemas),
     example: { requests: example.request ?? [], responses: example.response ?? [] },
   };

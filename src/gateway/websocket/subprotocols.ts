@@ -7,7 +7,8 @@
 import { Code, WrennError } from '../../../lib/errors/index.js';
 import { SUBPROTOCOL } from './limits.js';
 
-const AUTH_PREFIX = 'wrenn.auth.';
+/** What stands before the key. */
+export const AUTH_PREFIX = 'wrenn.auth.';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
 
