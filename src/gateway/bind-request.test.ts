@@ -141,7 +141,67 @@ describe('bindRequest', () => {
     });
   });
 
+  describe('from a raw body', () => {
+    const content = { contentType: 'image/png', data: Buffer.from([0, 255]) };
+    const scan = { content_type: 'image/png', data: 'AP8=' };
+
+    function bindRaw(method: string, target: string, body: ParsedBody): JsonValue {
+      const { path, query } = parseTarget(target);
+      const match = table.find(method, path);
+      const { bytes } = bindRequest(match, query, body, registry);
+      const options = { registry, useProtoFieldName: true };
+      return toJson(match.route.input, fromBinary(match.route.input, bytes), options);
+    }
+
+    it('sets a field, with the path and the query around it', () => {
+      const taken = 'taken_at=2026-01-02T03:04:05Z&taken_at=2026-01-03T00:00:00Z';
+      const target = `/v1/books/1/scan?page=0&note=&${taken}`;
+      expect(bindRaw('PUT', target, { kind: 'raw', ...content })).to.deep.equal({
+        book_id: '1',
+        scan,
+        page: 0,
+        taken_at: ['2026-01-02T03:04:05Z', '2026-01-03T00:00:00Z'],
+        note: '',
+      });
+    });
+
+    it('stands for the message itself', () => {
+      const request = bindRaw('POST', '/v1/pages:print', { kind: 'raw', ...content });
+      expect(request).to.deep.equal(scan);
+    });
+
+    it('stands behind the fields that came before it', () => {
+      const body = { kind: 'fields', json: { page: 2 }, contentType: 'image/png' } as const;
+      expect(bindRaw('POST', '/v1/books/1/scans', body)).to.deep.equal({
+        book_id: '1',
+        page: 2,
+        scan: { content_type: 'image/png' },
+      });
+    });
+
+    it('leaves nothing where there is none', () => {
+      const request = bindRaw('PUT', '/v1/books/1/scan', { kind: 'empty' });
+      expect(request).to.deep.equal({ book_id: '1' });
+    });
+
+    it('is set by no parameter', () => {
+      for (const [method, path, field] of [
+        ['PUT', '/v1/books/1/scan', 'scan.content_type'],
+        ['POST', '/v1/books/1/scans', 'scan.data'],
+        ['POST', '/v1/pages:print', 'content_type'],
+      ] as const) {
+        const refusal = refusalOf(method, `${path}?${field}=a`);
+        expect(refusal).to.deep.equal({ reason: 'INVALID_REQUEST', field });
+      }
+    });
+  });
+
   describe('from the body', () => {
+    it('reads a field that is a list', () => {
+      const request = bind('PUT', '/v1/books/1/tags?name=x', ['a', 'b']);
+      expect(request).to.deep.equal({ id: '1', name: 'x', tags: ['a', 'b'] });
+    });
+
     it('reads the whole message', () => {
       const body = {
         pageCount: '7',

@@ -62,7 +62,7 @@ async function callUnary(gateway: Gateway, routed: RoutedRequest): Promise<Answe
 }
 
 async function callForStream(gateway: Gateway, routed: RoutedRequest): Promise<StreamAnswer> {
-  const { registry, upstream } = gateway;
+  const { registry, upstream, limits } = gateway;
   const { match, exchange, admitted } = routed;
   const { bytes, options } = await bindCall(gateway, routed);
   admitted.becomeStream();
@@ -73,7 +73,10 @@ async function callForStream(gateway: Gateway, routed: RoutedRequest): Promise<S
   // A call that is over says so to whoever reads its answers.
   stream.write(bytes).catch(() => undefined);
   stream.end();
-  return streamAnswer(match.route, stream.responses, exchange.request.headers, registry);
+  return streamAnswer(match.route, stream.responses, exchange.request.headers, {
+    registry,
+    quietMs: limits.streamQuietMs,
+  });
 }
 
 async function callWithUpload(gateway: Gateway, routed: RoutedRequest): Promise<Answer> {

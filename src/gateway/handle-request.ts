@@ -99,10 +99,7 @@ async function deliver(
   answer: Answer | StreamAnswer,
 ): Promise<unknown> {
   if ('pieces' in answer) {
-    return sendStream(request, response, answer, {
-      stallTimeoutMs: limits.streamStallTimeoutMs,
-      describe: (thrown) => statusOf(thrown, requestId),
-    });
+    return sendStream(request, response, answer, limits, (thrown) => statusOf(thrown, requestId));
   }
   if (!signal.aborted) await send(request, response, answer, limits.answerTimeoutMs);
   return undefined;

@@ -128,8 +128,8 @@ describe('docs/errors.md', () => {
       `| requests at once | ${DEFAULT_LIMITS.requestsMax} |`,
       `| streams at once | ${DEFAULT_LIMITS.streamsMax} |`,
       `| connections at once | ${DEFAULT_LIMITS.connectionsMax} |`,
-      `a comment every\n  ${limits.KEEP_ALIVE_MS / 1000} s`,
-      `no message for ${limits.STREAM_HEADERS_WAIT_MS / 1000} s`,
+      `a comment every\n  ${DEFAULT_LIMITS.streamQuietMs / 1000} s`,
+      `no message for ${DEFAULT_LIMITS.streamQuietMs / 1000} s`,
       `more than ${limits.JSON_DEPTH_MAX} deep`,
     ];
     for (const statement of stated) expect(DOCUMENT).to.contain(statement);

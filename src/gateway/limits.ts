@@ -19,12 +19,6 @@ export const UPLOAD_PIECE_BYTES_MAX = 64 * KIB;
 /** Fields of a form that stand before its content, together. */
 export const FORM_FIELDS_BYTES_MAX = 64 * KIB;
 
-/** Time after which a quiet stream of events says that it is still there. */
-export const KEEP_ALIVE_MS = 15_000;
-
-/** Time that a stream waits for its first message before its headers leave without it. */
-export const STREAM_HEADERS_WAIT_MS = 15_000;
-
 /** Deepest nesting of objects and arrays in a JSON body. */
 export const JSON_DEPTH_MAX = 64;
 
@@ -74,6 +68,8 @@ export interface GatewayLimits extends WebSocketLimits {
   keepAliveTimeoutMs: number;
   /** Time for a client to take an answer. */
   answerTimeoutMs: number;
+  /** Time after which a stream that has nothing to say yet begins, and one of events says that it lives. */
+  streamQuietMs: number;
   /** Time after which a client is cut off that takes nothing of a stream. */
   streamStallTimeoutMs: number;
   /** Time that requests in flight have to end after `close`. */
@@ -95,6 +91,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   connectionCheckIntervalMs: 5_000,
   keepAliveTimeoutMs: 30_000,
   answerTimeoutMs: 120_000,
+  streamQuietMs: 15_000,
   streamStallTimeoutMs: 3_600_000,
   closeTimeoutMs: 10_000,
 };

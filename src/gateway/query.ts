@@ -48,9 +48,10 @@ export function putTextAt(
 }
 
 function isTaken({ template, body }: Route, fieldPath: string): boolean {
-  if (body.kind === 'message') return true;
   if (template.variables.some((variable) => variable.fieldPath === fieldPath)) return true;
-  return body.kind === 'field' && fieldPath.split('.')[0] === body.field.name;
+  if (body.kind === 'none') return false;
+  const bodyField = 'field' in body ? body.field : undefined;
+  return bodyField === undefined || fieldPath.split('.')[0] === bodyField.name;
 }
 
 function decode(raw: string): string {

@@ -1,4 +1,11 @@
-import { create, type DescMessage, fromJson, type Registry, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  fromJson,
+  type JsonValue,
+  type Registry,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { expect } from 'chai';
 import { ErrorInfo } from '../../gen/ts/google/rpc/error_details.js';
 import { Code, toStatus, WrennError } from '../../lib/errors/index.js';
@@ -41,6 +48,33 @@ describe('messageAnswer', () => {
     const route = routeOf('UpdateBook');
     const empty = Buffer.from(toBinary(route.output, create(route.output)));
     expect(messageAnswer(route, empty, registry).body.toString()).to.equal('null\n');
+  });
+
+  it('answers with a list, be it empty', () => {
+    const route = routeOf('SetTags');
+    const answerOf = (json: object) =>
+      messageAnswer(route, encode(route.output, json as JsonValue), registry).body.toString();
+    expect(answerOf({ id: '1', tags: ['a'] })).to.equal('["a"]\n');
+    expect(answerOf({ id: '1' })).to.equal('[]\n');
+  });
+
+  it('answers with raw bytes, of a field or of the message', () => {
+    const scan = { content_type: 'image/png', data: 'AP8=' };
+    for (const [method, json] of [
+      ['SetScan', { book_id: '1', scan }],
+      ['PrintPage', scan],
+    ] as const) {
+      const route = routeOf(method);
+      const answer = messageAnswer(route, encode(route.output, json), registry);
+      expect(answer.contentType).to.equal('image/png');
+      expect([...answer.body]).to.deep.equal([0, 255]);
+    }
+  });
+
+  it('answers with no bytes for a field that is not there', () => {
+    const route = routeOf('SetScan');
+    const answer = messageAnswer(route, encode(route.output, { page: 1 }), registry);
+    expect([answer.contentType, answer.body.length]).to.deep.equal(['application/octet-stream', 0]);
   });
 
   it('writes what JSON numbers cannot hold as strings', () => {

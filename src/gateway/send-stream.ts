@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Status } from '../../gen/ts/google/rpc/status.js';
-import { KEEP_ALIVE_MS } from './limits.js';
+import type { GatewayLimits } from './limits.js';
 import { SECURITY_HEADERS } from './response.js';
 import type { StreamAnswer } from './server-stream.js';
 
@@ -17,7 +17,8 @@ export async function sendStream(
   request: IncomingMessage,
   response: ServerResponse,
   answer: StreamAnswer,
-  options: { stallTimeoutMs: number; describe: (thrown: unknown) => Status },
+  limits: Pick<GatewayLimits, 'streamStallTimeoutMs' | 'streamQuietMs'>,
+  describe: (thrown: unknown) => Status,
 ): Promise<unknown> {
   response.writeHead(200, {
     ...SECURITY_HEADERS,
@@ -26,14 +27,14 @@ export async function sendStream(
     'x-accel-buffering': 'no',
   });
   response.flushHeaders();
-  const keepAlive = keepAliveTimer(response, answer.keepAlive);
+  const keepAlive = keepAliveTimer(response, answer.keepAlive, limits.streamQuietMs);
   try {
     for await (const piece of answer.pieces) {
-      await write(response, piece, options.stallTimeoutMs);
+      await write(response, piece, limits.streamStallTimeoutMs);
       keepAlive?.refresh();
     }
   } catch (thrown) {
-    if (answer.failurePiece) response.end(answer.failurePiece(options.describe(thrown)));
+    if (answer.failurePiece) response.end(answer.failurePiece(describe(thrown)));
     else cut(request, response);
     return thrown;
   } finally {
@@ -46,11 +47,12 @@ export async function sendStream(
 function keepAliveTimer(
   response: ServerResponse,
   piece: Buffer | undefined,
+  quietMs: number,
 ): NodeJS.Timeout | undefined {
   if (!piece) return undefined;
   return setInterval(() => {
     if (!response.writableNeedDrain) response.write(piece);
-  }, KEEP_ALIVE_MS);
+  }, quietMs);
 }
 
 /** Resolves when there is room for more, or nobody to take it. */

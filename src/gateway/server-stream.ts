@@ -7,7 +7,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { Registry } from '@bufbuild/protobuf';
 import type { Status } from '../../gen/ts/google/rpc/status.js';
 import { decodeContent } from './http-body.js';
-import { STREAM_HEADERS_WAIT_MS } from './limits.js';
 import { responseJson, statusJson } from './response.js';
 import type { Route } from './route-table.js';
 import { streamFormatOf } from './stream-format.js';
@@ -26,18 +25,19 @@ const EMPTY_TYPE = 'application/octet-stream';
 
 /**
  * The answer for the messages of a call. Rejects with the error of a call that
- * fails before its first message, so that it is answered like any other.
+ * fails before its first message, so that it is answered like any other, unless
+ * there is none for `quietMs`.
  */
 export async function streamAnswer(
   route: Route,
   responses: AsyncIterable<Buffer>,
   headers: IncomingHttpHeaders,
-  registry: Registry,
+  { registry, quietMs }: { registry: Registry; quietMs: number },
 ): Promise<StreamAnswer> {
   const messages = responses[Symbol.asyncIterator]();
   const first = messages.next();
   if (route.response.kind === 'raw') return rawAnswer(route.response.field, await first, messages);
-  await firstOrPatience(first);
+  await firstOrPatience(first, quietMs);
   const format = streamFormatOf(headers);
   return {
     contentType: format.contentType,
@@ -58,9 +58,9 @@ function rawAnswer(
 }
 
 /** A stream that has nothing to say yet is open all the same, and its client should know. */
-async function firstOrPatience(first: Promise<unknown>): Promise<void> {
+async function firstOrPatience(first: Promise<unknown>, quietMs: number): Promise<void> {
   const patience = new AbortController();
-  const timer = setTimeout(STREAM_HEADERS_WAIT_MS, undefined, { signal: patience.signal });
+  const timer = setTimeout(quietMs, undefined, { signal: patience.signal });
   // Whoever reads the pieces gets the error of a first message that comes later.
   first.catch(() => undefined);
   timer.catch(() => undefined);
