@@ -3,7 +3,7 @@ import { ApiKeys } from './api-keys.js';
 import { Auth } from './auth.js';
 import { type CallOptions, Connection } from './connection.js';
 import { Files } from './files.js';
-import { type ExecOptions, type ExecResult, exec } from './processes.js';
+import { type ExecOptions, type ExecResult, exec, Processes } from './processes.js';
 import { Sandboxes } from './sandboxes.js';
 import { Snapshots } from './snapshots.js';
 
@@ -13,7 +13,7 @@ export const DEFAULT_ADDRESS = '127.0.0.1:7071';
 export interface WrennClientOptions {
   /** gRPC address of the control plane: `host:port` or `unix:/path`. */
   address?: string;
-  /** API key, for sandboxes, snapshots, exec and files. */
+  /** API key, for sandboxes, snapshots, programs and files. */
   apiKey?: string | undefined;
   /** Access token of a user, for API keys and `auth.me()`. */
   accessToken?: string | undefined;
@@ -30,6 +30,7 @@ export class WrennClient {
   readonly apiKeys: ApiKeys;
   readonly sandboxes: Sandboxes;
   readonly snapshots: Snapshots;
+  readonly processes: Processes;
   readonly files: Files;
   readonly #connection: Connection;
 
@@ -43,6 +44,7 @@ export class WrennClient {
     this.apiKeys = new ApiKeys(this.#connection);
     this.sandboxes = new Sandboxes(this.#connection);
     this.snapshots = new Snapshots(this.#connection);
+    this.processes = new Processes(this.#connection);
     this.files = new Files(this.#connection);
   }
 

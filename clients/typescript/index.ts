@@ -6,6 +6,20 @@ export type { ApiKey, CreateApiKeyResponse } from '../../gen/ts/wrenn/v1/api_key
 export type { Session, Team, User } from '../../gen/ts/wrenn/v1/auth.js';
 export { ErrorReason } from '../../gen/ts/wrenn/v1/errors.js';
 export {
+  type FileEvent,
+  FileEventType,
+  type FileInfo,
+  FileType,
+} from '../../gen/ts/wrenn/v1/file.js';
+export {
+  ExitReason,
+  type Process,
+  type ProcessEvent,
+  type ProcessExited,
+  Signal,
+  type TerminalSize,
+} from '../../gen/ts/wrenn/v1/process.js';
+export {
   type ForkResult,
   type ForkSandboxResponse,
   type Generation,
@@ -20,7 +34,8 @@ export { type Snapshot, SnapshotType } from '../../gen/ts/wrenn/v1/snapshot.js';
 export { DEFAULT_ADDRESS, WrennClient, type WrennClientOptions } from './client.js';
 export type { CallOptions } from './connection.js';
 export { type FieldViolation, WrennApiError } from './error.js';
-export { FILE_BYTES_MAX } from './files.js';
+export { FILE_BYTES_MAX, type FileOptions } from './files.js';
 export type { PageOptions } from './pages.js';
-export type { ExecOptions, ExecResult } from './processes.js';
-export type { CreateSandboxOptions, ResumeOptions } from './sandboxes.js';
+export type { ProcessStream } from './process-stream.js';
+export type { ExecOptions, ExecResult, OutputOptions, ProcessOptions } from './processes.js';
+export type { CreateSandboxOptions, ResumeOptions, SandboxFilter } from './sandboxes.js';

@@ -9,6 +9,7 @@ import {
   ResumeSandboxRequest,
   type ResumeSandboxResponse,
   type Sandbox,
+  type SandboxState,
   SandboxServiceService as Service,
   SetSandboxTimeoutRequest,
   type TimeoutAction,
@@ -38,6 +39,14 @@ export interface ResumeOptions {
   cold?: boolean;
 }
 
+/** Which sandboxes a list holds; all when nothing is given. */
+export interface SandboxFilter {
+  /** Only those in one of these states. */
+  states?: readonly SandboxState[];
+  /** Only those whose metadata holds all of these. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
 /** MicroVMs, each with its own kernel, disk and network. The client needs an API key. */
 export class Sandboxes {
   readonly #connection: Connection;
@@ -59,18 +68,22 @@ export class Sandboxes {
   }
 
   /** One page of the team's sandboxes, newest first. */
-  listPage(page: PageOptions = {}, options?: CallOptions): Promise<ListSandboxesResponse> {
-    return this.#connection.call(
-      Service.listSandboxes,
-      ListSandboxesRequest.fromPartial(page),
-      options,
-    );
+  listPage(
+    { states = [], metadata = {}, ...page }: PageOptions & SandboxFilter = {},
+    options?: CallOptions,
+  ): Promise<ListSandboxesResponse> {
+    const request = ListSandboxesRequest.fromPartial({
+      ...page,
+      states: [...states],
+      metadata: Object.entries(metadata).map(([key, value]) => `${key}=${value}`),
+    });
+    return this.#connection.call(Service.listSandboxes, request, options);
   }
 
-  /** All of the team's sandboxes, newest first, fetched page by page. */
-  list(options?: CallOptions): AsyncIterable<Sandbox> {
+  /** All of the team's sandboxes that pass the filter, newest first, fetched page by page. */
+  list(filter: SandboxFilter = {}, options?: CallOptions): AsyncIterable<Sandbox> {
     return eachOfPages(async (pageToken) => {
-      const page = await this.listPage({ pageToken }, options);
+      const page = await this.listPage({ ...filter, pageToken }, options);
       return { items: page.sandboxes, nextPageToken: page.nextPageToken };
     });
   }

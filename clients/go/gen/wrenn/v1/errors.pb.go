@@ -137,6 +137,21 @@ const (
 	ErrorReason_ERROR_REASON_RESTORE_FAILED ErrorReason = 53
 	// The host's disk is full and the guest stands still until it has room.
 	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 54
+	// The sandbox has no process with this id, or has forgotten it.
+	ErrorReason_ERROR_REASON_PROCESS_NOT_FOUND ErrorReason = 55
+	// The process has ended, or its input is closed, or it has no terminal.
+	ErrorReason_ERROR_REASON_PROCESS_STATE ErrorReason = 56
+	// The output from this offset is not kept any more; metadata `first_offset`
+	// and `next_offset`.
+	ErrorReason_ERROR_REASON_OUTPUT_OUT_OF_RANGE ErrorReason = 57
+	// The team, or the sandbox, has as many open streams as it may have.
+	ErrorReason_ERROR_REASON_STREAM_LIMIT ErrorReason = 58
+	// The sandbox's guest daemon is older than this call; start a new sandbox.
+	ErrorReason_ERROR_REASON_GUEST_TOO_OLD ErrorReason = 59
+	// There is something at the path already.
+	ErrorReason_ERROR_REASON_FILE_EXISTS ErrorReason = 60
+	// A WebSocket was opened from a page of another origin.
+	ErrorReason_ERROR_REASON_ORIGIN_NOT_ALLOWED ErrorReason = 61
 )
 
 // Enum value maps for ErrorReason.
@@ -197,6 +212,13 @@ var (
 		52: "ERROR_REASON_PAUSE_FAILED",
 		53: "ERROR_REASON_RESTORE_FAILED",
 		54: "ERROR_REASON_DISK_FULL",
+		55: "ERROR_REASON_PROCESS_NOT_FOUND",
+		56: "ERROR_REASON_PROCESS_STATE",
+		57: "ERROR_REASON_OUTPUT_OUT_OF_RANGE",
+		58: "ERROR_REASON_STREAM_LIMIT",
+		59: "ERROR_REASON_GUEST_TOO_OLD",
+		60: "ERROR_REASON_FILE_EXISTS",
+		61: "ERROR_REASON_ORIGIN_NOT_ALLOWED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":            0,
@@ -254,6 +276,13 @@ var (
 		"ERROR_REASON_PAUSE_FAILED":           52,
 		"ERROR_REASON_RESTORE_FAILED":         53,
 		"ERROR_REASON_DISK_FULL":              54,
+		"ERROR_REASON_PROCESS_NOT_FOUND":      55,
+		"ERROR_REASON_PROCESS_STATE":          56,
+		"ERROR_REASON_OUTPUT_OUT_OF_RANGE":    57,
+		"ERROR_REASON_STREAM_LIMIT":           58,
+		"ERROR_REASON_GUEST_TOO_OLD":          59,
+		"ERROR_REASON_FILE_EXISTS":            60,
+		"ERROR_REASON_ORIGIN_NOT_ALLOWED":     61,
 	}
 )
 
@@ -288,7 +317,7 @@ var File_wrenn_v1_errors_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xc8\x0e\n" +
+	"\x15wrenn/v1/errors.proto\x12\bwrenn.v1*\xb4\x10\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12\x1d\n" +
@@ -345,7 +374,14 @@ const file_wrenn_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_SNAPSHOT_SHAPE\x103\x12\x1d\n" +
 	"\x19ERROR_REASON_PAUSE_FAILED\x104\x12\x1f\n" +
 	"\x1bERROR_REASON_RESTORE_FAILED\x105\x12\x1a\n" +
-	"\x16ERROR_REASON_DISK_FULL\x106B\x8b\x01\n" +
+	"\x16ERROR_REASON_DISK_FULL\x106\x12\"\n" +
+	"\x1eERROR_REASON_PROCESS_NOT_FOUND\x107\x12\x1e\n" +
+	"\x1aERROR_REASON_PROCESS_STATE\x108\x12$\n" +
+	" ERROR_REASON_OUTPUT_OUT_OF_RANGE\x109\x12\x1d\n" +
+	"\x19ERROR_REASON_STREAM_LIMIT\x10:\x12\x1e\n" +
+	"\x1aERROR_REASON_GUEST_TOO_OLD\x10;\x12\x1c\n" +
+	"\x18ERROR_REASON_FILE_EXISTS\x10<\x12#\n" +
+	"\x1fERROR_REASON_ORIGIN_NOT_ALLOWED\x10=B\x8b\x01\n" +
 	"\fcom.wrenn.v1B\vErrorsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (

@@ -10,6 +10,8 @@ import (
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,6 +23,140 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// FileType is what is at a path.
+type FileType int32
+
+const (
+	// Not a type.
+	FileType_FILE_TYPE_UNSPECIFIED FileType = 0
+	// A regular file.
+	FileType_FILE_TYPE_FILE FileType = 1
+	// A directory.
+	FileType_FILE_TYPE_DIRECTORY FileType = 2
+	// A symbolic link.
+	FileType_FILE_TYPE_SYMLINK FileType = 3
+	// A device, a pipe or a socket.
+	FileType_FILE_TYPE_OTHER FileType = 4
+)
+
+// Enum value maps for FileType.
+var (
+	FileType_name = map[int32]string{
+		0: "FILE_TYPE_UNSPECIFIED",
+		1: "FILE_TYPE_FILE",
+		2: "FILE_TYPE_DIRECTORY",
+		3: "FILE_TYPE_SYMLINK",
+		4: "FILE_TYPE_OTHER",
+	}
+	FileType_value = map[string]int32{
+		"FILE_TYPE_UNSPECIFIED": 0,
+		"FILE_TYPE_FILE":        1,
+		"FILE_TYPE_DIRECTORY":   2,
+		"FILE_TYPE_SYMLINK":     3,
+		"FILE_TYPE_OTHER":       4,
+	}
+)
+
+func (x FileType) Enum() *FileType {
+	p := new(FileType)
+	*p = x
+	return p
+}
+
+func (x FileType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FileType) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_file_proto_enumTypes[0].Descriptor()
+}
+
+func (FileType) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_file_proto_enumTypes[0]
+}
+
+func (x FileType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FileType.Descriptor instead.
+func (FileType) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{0}
+}
+
+// FileEventType is what happened to a file.
+type FileEventType int32
+
+const (
+	// Not a type.
+	FileEventType_FILE_EVENT_TYPE_UNSPECIFIED FileEventType = 0
+	// The watch has begun.
+	FileEventType_FILE_EVENT_TYPE_READY FileEventType = 1
+	// It was made, or moved here from outside.
+	FileEventType_FILE_EVENT_TYPE_CREATE FileEventType = 2
+	// Its content was changed.
+	FileEventType_FILE_EVENT_TYPE_WRITE FileEventType = 3
+	// It was deleted, or moved away.
+	FileEventType_FILE_EVENT_TYPE_REMOVE FileEventType = 4
+	// It got another path; `old_path` is the one before.
+	FileEventType_FILE_EVENT_TYPE_RENAME FileEventType = 5
+	// Its permissions, owner or times were changed.
+	FileEventType_FILE_EVENT_TYPE_CHMOD FileEventType = 6
+	// Some events were lost: list the directory anew.
+	FileEventType_FILE_EVENT_TYPE_OVERFLOW FileEventType = 7
+)
+
+// Enum value maps for FileEventType.
+var (
+	FileEventType_name = map[int32]string{
+		0: "FILE_EVENT_TYPE_UNSPECIFIED",
+		1: "FILE_EVENT_TYPE_READY",
+		2: "FILE_EVENT_TYPE_CREATE",
+		3: "FILE_EVENT_TYPE_WRITE",
+		4: "FILE_EVENT_TYPE_REMOVE",
+		5: "FILE_EVENT_TYPE_RENAME",
+		6: "FILE_EVENT_TYPE_CHMOD",
+		7: "FILE_EVENT_TYPE_OVERFLOW",
+	}
+	FileEventType_value = map[string]int32{
+		"FILE_EVENT_TYPE_UNSPECIFIED": 0,
+		"FILE_EVENT_TYPE_READY":       1,
+		"FILE_EVENT_TYPE_CREATE":      2,
+		"FILE_EVENT_TYPE_WRITE":       3,
+		"FILE_EVENT_TYPE_REMOVE":      4,
+		"FILE_EVENT_TYPE_RENAME":      5,
+		"FILE_EVENT_TYPE_CHMOD":       6,
+		"FILE_EVENT_TYPE_OVERFLOW":    7,
+	}
+)
+
+func (x FileEventType) Enum() *FileEventType {
+	p := new(FileEventType)
+	*p = x
+	return p
+}
+
+func (x FileEventType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FileEventType) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_file_proto_enumTypes[1].Descriptor()
+}
+
+func (FileEventType) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_file_proto_enumTypes[1]
+}
+
+func (x FileEventType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FileEventType.Descriptor instead.
+func (FileEventType) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{1}
+}
 
 // WriteFileRequest holds a file.
 type WriteFileRequest struct {
@@ -215,11 +351,806 @@ func (x *ReadFileRequest) GetPath() string {
 	return ""
 }
 
+// StreamWriteFileRequest is a file, or a further piece of one.
+type StreamWriteFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox; in the first message only, as all fields but `file`.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path. Missing folders are made.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// The next piece of the content; its content type means nothing.
+	File *httpbody.HttpBody `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
+	// Owner of a new file; `root` when empty.
+	User string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	// Permission bits, such as 420 (octal 644); 0 keeps a file's own, and means
+	// octal 644 for a new one.
+	Mode          uint32 `protobuf:"varint,5,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamWriteFileRequest) Reset() {
+	*x = StreamWriteFileRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamWriteFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamWriteFileRequest) ProtoMessage() {}
+
+func (x *StreamWriteFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamWriteFileRequest.ProtoReflect.Descriptor instead.
+func (*StreamWriteFileRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StreamWriteFileRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *StreamWriteFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *StreamWriteFileRequest) GetFile() *httpbody.HttpBody {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+func (x *StreamWriteFileRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *StreamWriteFileRequest) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+// StreamReadFileRequest names a file.
+type StreamReadFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamReadFileRequest) Reset() {
+	*x = StreamReadFileRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamReadFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamReadFileRequest) ProtoMessage() {}
+
+func (x *StreamReadFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamReadFileRequest.ProtoReflect.Descriptor instead.
+func (*StreamReadFileRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamReadFileRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *StreamReadFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// FileInfo is what is at a path.
+type FileInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last part of the path.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Absolute path.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// What it is.
+	Type FileType `protobuf:"varint,3,opt,name=type,proto3,enum=wrenn.v1.FileType" json:"type,omitempty"`
+	// Size in bytes.
+	SizeBytes float64 `protobuf:"fixed64,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// Permission bits, such as 420 (octal 644).
+	Mode uint32 `protobuf:"varint,5,opt,name=mode,proto3" json:"mode,omitempty"`
+	// Type and permission bits as `ls -l` shows them, such as `-rw-r--r--`.
+	Permissions string `protobuf:"bytes,6,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	// Name of the owner, or its number when it has no name.
+	Owner string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Name of the group, or its number when it has no name.
+	Group string `protobuf:"bytes,8,opt,name=group,proto3" json:"group,omitempty"`
+	// When its content was last changed.
+	ModifiedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=modified_at,json=modifiedAt,proto3" json:"modified_at,omitempty"`
+	// What a symbolic link points to, as it says; empty otherwise.
+	SymlinkTarget string `protobuf:"bytes,10,opt,name=symlink_target,json=symlinkTarget,proto3" json:"symlink_target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileInfo) Reset() {
+	*x = FileInfo{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileInfo) ProtoMessage() {}
+
+func (x *FileInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileInfo.ProtoReflect.Descriptor instead.
+func (*FileInfo) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *FileInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FileInfo) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FileInfo) GetType() FileType {
+	if x != nil {
+		return x.Type
+	}
+	return FileType_FILE_TYPE_UNSPECIFIED
+}
+
+func (x *FileInfo) GetSizeBytes() float64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *FileInfo) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *FileInfo) GetPermissions() string {
+	if x != nil {
+		return x.Permissions
+	}
+	return ""
+}
+
+func (x *FileInfo) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *FileInfo) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *FileInfo) GetModifiedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ModifiedAt
+	}
+	return nil
+}
+
+func (x *FileInfo) GetSymlinkTarget() string {
+	if x != nil {
+		return x.SymlinkTarget
+	}
+	return ""
+}
+
+// StatRequest names a path.
+type StatRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatRequest) Reset() {
+	*x = StatRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatRequest) ProtoMessage() {}
+
+func (x *StatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatRequest.ProtoReflect.Descriptor instead.
+func (*StatRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StatRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *StatRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// ListDirRequest asks for one page of a directory.
+type ListDirRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path of the directory.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Levels below the directory, 1 to 64; 0 means 1.
+	Depth uint32 `protobuf:"varint,3,opt,name=depth,proto3" json:"depth,omitempty"`
+	// Entries on a page, 1 to 1000; 0 means 1000.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDirRequest) Reset() {
+	*x = ListDirRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDirRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDirRequest) ProtoMessage() {}
+
+func (x *ListDirRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDirRequest.ProtoReflect.Descriptor instead.
+func (*ListDirRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListDirRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *ListDirRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ListDirRequest) GetDepth() uint32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *ListDirRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDirRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListDirResponse is one page of a directory.
+type ListDirResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries.
+	Entries []*FileInfo `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDirResponse) Reset() {
+	*x = ListDirResponse{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDirResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDirResponse) ProtoMessage() {}
+
+func (x *ListDirResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDirResponse.ProtoReflect.Descriptor instead.
+func (*ListDirResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListDirResponse) GetEntries() []*FileInfo {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListDirResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// MakeDirRequest names the directory to make.
+type MakeDirRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Owner of what is made; `root` when empty.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Permission bits of a new directory; 0 means octal 755.
+	Mode          uint32 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeDirRequest) Reset() {
+	*x = MakeDirRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeDirRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeDirRequest) ProtoMessage() {}
+
+func (x *MakeDirRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeDirRequest.ProtoReflect.Descriptor instead.
+func (*MakeDirRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MakeDirRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *MakeDirRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MakeDirRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *MakeDirRequest) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+// MoveRequest says what goes where.
+type MoveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path that it has.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// Absolute path that it gets.
+	Destination string `protobuf:"bytes,3,opt,name=destination,proto3" json:"destination,omitempty"`
+	// Owner of the directories that are made above it; `root` when empty.
+	User          string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveRequest) Reset() {
+	*x = MoveRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveRequest) ProtoMessage() {}
+
+func (x *MoveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
+func (*MoveRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MoveRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *MoveRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *MoveRequest) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *MoveRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// RemoveRequest names what to delete.
+type RemoveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveRequest) Reset() {
+	*x = RemoveRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveRequest) ProtoMessage() {}
+
+func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveRequest.ProtoReflect.Descriptor instead.
+func (*RemoveRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RemoveRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *RemoveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// WatchDirRequest names the directory to watch.
+type WatchDirRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Absolute path of the directory.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Whether the directories in it are watched, too.
+	Recursive     bool `protobuf:"varint,3,opt,name=recursive,proto3" json:"recursive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchDirRequest) Reset() {
+	*x = WatchDirRequest{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchDirRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchDirRequest) ProtoMessage() {}
+
+func (x *WatchDirRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchDirRequest.ProtoReflect.Descriptor instead.
+func (*WatchDirRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchDirRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *WatchDirRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WatchDirRequest) GetRecursive() bool {
+	if x != nil {
+		return x.Recursive
+	}
+	return false
+}
+
+// FileEvent is something that happened to a file.
+type FileEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What happened.
+	Type FileEventType `protobuf:"varint,1,opt,name=type,proto3,enum=wrenn.v1.FileEventType" json:"type,omitempty"`
+	// Absolute path.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Path before a rename; empty otherwise.
+	OldPath string `protobuf:"bytes,3,opt,name=old_path,json=oldPath,proto3" json:"old_path,omitempty"`
+	// Whether it is a directory.
+	IsDirectory   bool `protobuf:"varint,4,opt,name=is_directory,json=isDirectory,proto3" json:"is_directory,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileEvent) Reset() {
+	*x = FileEvent{}
+	mi := &file_wrenn_v1_file_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileEvent) ProtoMessage() {}
+
+func (x *FileEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_file_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileEvent.ProtoReflect.Descriptor instead.
+func (*FileEvent) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_file_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FileEvent) GetType() FileEventType {
+	if x != nil {
+		return x.Type
+	}
+	return FileEventType_FILE_EVENT_TYPE_UNSPECIFIED
+}
+
+func (x *FileEvent) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FileEvent) GetOldPath() string {
+	if x != nil {
+		return x.OldPath
+	}
+	return ""
+}
+
+func (x *FileEvent) GetIsDirectory() bool {
+	if x != nil {
+		return x.IsDirectory
+	}
+	return false
+}
+
 var File_wrenn_v1_file_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_file_proto_rawDesc = "" +
 	"\n" +
-	"\x13wrenn/v1/file.proto\x12\bwrenn.v1\x1a\x19google/api/httpbody.proto\"\x81\x01\n" +
+	"\x13wrenn/v1/file.proto\x12\bwrenn.v1\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16wrenn/v1/options.proto\"\x81\x01\n" +
 	"\x10WriteFileRequest\x12\x1d\n" +
 	"\n" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
@@ -234,10 +1165,99 @@ const file_wrenn_v1_file_proto_rawDesc = "" +
 	"\x0fReadFileRequest\x12\x1d\n" +
 	"\n" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path2\x90\x01\n" +
-	"\vFileService\x12D\n" +
-	"\tWriteFile\x12\x1a.wrenn.v1.WriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse\x12;\n" +
-	"\bReadFile\x12\x19.wrenn.v1.ReadFileRequest\x1a\x14.google.api.HttpBodyB\x89\x01\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\x9d\x01\n" +
+	"\x16StreamWriteFileRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12(\n" +
+	"\x04file\x18\x03 \x01(\v2\x14.google.api.HttpBodyR\x04file\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x12\n" +
+	"\x04mode\x18\x05 \x01(\rR\x04mode\"J\n" +
+	"\x15StreamReadFileRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\xbf\x02\n" +
+	"\bFileInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12&\n" +
+	"\x04type\x18\x03 \x01(\x0e2\x12.wrenn.v1.FileTypeR\x04type\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x01R\tsizeBytes\x12\x12\n" +
+	"\x04mode\x18\x05 \x01(\rR\x04mode\x12 \n" +
+	"\vpermissions\x18\x06 \x01(\tR\vpermissions\x12\x14\n" +
+	"\x05owner\x18\a \x01(\tR\x05owner\x12\x14\n" +
+	"\x05group\x18\b \x01(\tR\x05group\x12;\n" +
+	"\vmodified_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"modifiedAt\x12%\n" +
+	"\x0esymlink_target\x18\n" +
+	" \x01(\tR\rsymlinkTarget\"@\n" +
+	"\vStatRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\x95\x01\n" +
+	"\x0eListDirRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n" +
+	"\x05depth\x18\x03 \x01(\rR\x05depth\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"g\n" +
+	"\x0fListDirResponse\x12,\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.wrenn.v1.FileInfoR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n" +
+	"\x0eMakeDirRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\"z\n" +
+	"\vMoveRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12 \n" +
+	"\vdestination\x18\x03 \x01(\tR\vdestination\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\"B\n" +
+	"\rRemoveRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"b\n" +
+	"\x0fWatchDirRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1c\n" +
+	"\trecursive\x18\x03 \x01(\bR\trecursive\"\x8a\x01\n" +
+	"\tFileEvent\x12+\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x17.wrenn.v1.FileEventTypeR\x04type\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n" +
+	"\bold_path\x18\x03 \x01(\tR\aoldPath\x12!\n" +
+	"\fis_directory\x18\x04 \x01(\bR\visDirectory*~\n" +
+	"\bFileType\x12\x19\n" +
+	"\x15FILE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eFILE_TYPE_FILE\x10\x01\x12\x17\n" +
+	"\x13FILE_TYPE_DIRECTORY\x10\x02\x12\x15\n" +
+	"\x11FILE_TYPE_SYMLINK\x10\x03\x12\x13\n" +
+	"\x0fFILE_TYPE_OTHER\x10\x04*\xf3\x01\n" +
+	"\rFileEventType\x12\x1f\n" +
+	"\x1bFILE_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15FILE_EVENT_TYPE_READY\x10\x01\x12\x1a\n" +
+	"\x16FILE_EVENT_TYPE_CREATE\x10\x02\x12\x19\n" +
+	"\x15FILE_EVENT_TYPE_WRITE\x10\x03\x12\x1a\n" +
+	"\x16FILE_EVENT_TYPE_REMOVE\x10\x04\x12\x1a\n" +
+	"\x16FILE_EVENT_TYPE_RENAME\x10\x05\x12\x19\n" +
+	"\x15FILE_EVENT_TYPE_CHMOD\x10\x06\x12\x1c\n" +
+	"\x18FILE_EVENT_TYPE_OVERFLOW\x10\a2\x9c\x05\n" +
+	"\vFileService\x12Y\n" +
+	"\tWriteFile\x12\x1a.wrenn.v1.WriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse\"\x13\xaa\xbb\x18\x0fStreamWriteFile\x12;\n" +
+	"\bReadFile\x12\x19.wrenn.v1.ReadFileRequest\x1a\x14.google.api.HttpBody\x12R\n" +
+	"\x0fStreamWriteFile\x12 .wrenn.v1.StreamWriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse(\x01\x12I\n" +
+	"\x0eStreamReadFile\x12\x1f.wrenn.v1.StreamReadFileRequest\x1a\x14.google.api.HttpBody0\x01\x121\n" +
+	"\x04Stat\x12\x15.wrenn.v1.StatRequest\x1a\x12.wrenn.v1.FileInfo\x12>\n" +
+	"\aListDir\x12\x18.wrenn.v1.ListDirRequest\x1a\x19.wrenn.v1.ListDirResponse\x127\n" +
+	"\aMakeDir\x12\x18.wrenn.v1.MakeDirRequest\x1a\x12.wrenn.v1.FileInfo\x121\n" +
+	"\x04Move\x12\x15.wrenn.v1.MoveRequest\x1a\x12.wrenn.v1.FileInfo\x129\n" +
+	"\x06Remove\x12\x17.wrenn.v1.RemoveRequest\x1a\x16.google.protobuf.Empty\x12<\n" +
+	"\bWatchDir\x12\x19.wrenn.v1.WatchDirRequest\x1a\x13.wrenn.v1.FileEvent0\x01B\x89\x01\n" +
 	"\fcom.wrenn.v1B\tFileProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (
@@ -252,23 +1272,60 @@ func file_wrenn_v1_file_proto_rawDescGZIP() []byte {
 	return file_wrenn_v1_file_proto_rawDescData
 }
 
-var file_wrenn_v1_file_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_wrenn_v1_file_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_wrenn_v1_file_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_wrenn_v1_file_proto_goTypes = []any{
-	(*WriteFileRequest)(nil),  // 0: wrenn.v1.WriteFileRequest
-	(*WriteFileResponse)(nil), // 1: wrenn.v1.WriteFileResponse
-	(*ReadFileRequest)(nil),   // 2: wrenn.v1.ReadFileRequest
-	(*httpbody.HttpBody)(nil), // 3: google.api.HttpBody
+	(FileType)(0),                  // 0: wrenn.v1.FileType
+	(FileEventType)(0),             // 1: wrenn.v1.FileEventType
+	(*WriteFileRequest)(nil),       // 2: wrenn.v1.WriteFileRequest
+	(*WriteFileResponse)(nil),      // 3: wrenn.v1.WriteFileResponse
+	(*ReadFileRequest)(nil),        // 4: wrenn.v1.ReadFileRequest
+	(*StreamWriteFileRequest)(nil), // 5: wrenn.v1.StreamWriteFileRequest
+	(*StreamReadFileRequest)(nil),  // 6: wrenn.v1.StreamReadFileRequest
+	(*FileInfo)(nil),               // 7: wrenn.v1.FileInfo
+	(*StatRequest)(nil),            // 8: wrenn.v1.StatRequest
+	(*ListDirRequest)(nil),         // 9: wrenn.v1.ListDirRequest
+	(*ListDirResponse)(nil),        // 10: wrenn.v1.ListDirResponse
+	(*MakeDirRequest)(nil),         // 11: wrenn.v1.MakeDirRequest
+	(*MoveRequest)(nil),            // 12: wrenn.v1.MoveRequest
+	(*RemoveRequest)(nil),          // 13: wrenn.v1.RemoveRequest
+	(*WatchDirRequest)(nil),        // 14: wrenn.v1.WatchDirRequest
+	(*FileEvent)(nil),              // 15: wrenn.v1.FileEvent
+	(*httpbody.HttpBody)(nil),      // 16: google.api.HttpBody
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(*emptypb.Empty)(nil),          // 18: google.protobuf.Empty
 }
 var file_wrenn_v1_file_proto_depIdxs = []int32{
-	0, // 0: wrenn.v1.FileService.WriteFile:input_type -> wrenn.v1.WriteFileRequest
-	2, // 1: wrenn.v1.FileService.ReadFile:input_type -> wrenn.v1.ReadFileRequest
-	1, // 2: wrenn.v1.FileService.WriteFile:output_type -> wrenn.v1.WriteFileResponse
-	3, // 3: wrenn.v1.FileService.ReadFile:output_type -> google.api.HttpBody
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	16, // 0: wrenn.v1.StreamWriteFileRequest.file:type_name -> google.api.HttpBody
+	0,  // 1: wrenn.v1.FileInfo.type:type_name -> wrenn.v1.FileType
+	17, // 2: wrenn.v1.FileInfo.modified_at:type_name -> google.protobuf.Timestamp
+	7,  // 3: wrenn.v1.ListDirResponse.entries:type_name -> wrenn.v1.FileInfo
+	1,  // 4: wrenn.v1.FileEvent.type:type_name -> wrenn.v1.FileEventType
+	2,  // 5: wrenn.v1.FileService.WriteFile:input_type -> wrenn.v1.WriteFileRequest
+	4,  // 6: wrenn.v1.FileService.ReadFile:input_type -> wrenn.v1.ReadFileRequest
+	5,  // 7: wrenn.v1.FileService.StreamWriteFile:input_type -> wrenn.v1.StreamWriteFileRequest
+	6,  // 8: wrenn.v1.FileService.StreamReadFile:input_type -> wrenn.v1.StreamReadFileRequest
+	8,  // 9: wrenn.v1.FileService.Stat:input_type -> wrenn.v1.StatRequest
+	9,  // 10: wrenn.v1.FileService.ListDir:input_type -> wrenn.v1.ListDirRequest
+	11, // 11: wrenn.v1.FileService.MakeDir:input_type -> wrenn.v1.MakeDirRequest
+	12, // 12: wrenn.v1.FileService.Move:input_type -> wrenn.v1.MoveRequest
+	13, // 13: wrenn.v1.FileService.Remove:input_type -> wrenn.v1.RemoveRequest
+	14, // 14: wrenn.v1.FileService.WatchDir:input_type -> wrenn.v1.WatchDirRequest
+	3,  // 15: wrenn.v1.FileService.WriteFile:output_type -> wrenn.v1.WriteFileResponse
+	16, // 16: wrenn.v1.FileService.ReadFile:output_type -> google.api.HttpBody
+	3,  // 17: wrenn.v1.FileService.StreamWriteFile:output_type -> wrenn.v1.WriteFileResponse
+	16, // 18: wrenn.v1.FileService.StreamReadFile:output_type -> google.api.HttpBody
+	7,  // 19: wrenn.v1.FileService.Stat:output_type -> wrenn.v1.FileInfo
+	10, // 20: wrenn.v1.FileService.ListDir:output_type -> wrenn.v1.ListDirResponse
+	7,  // 21: wrenn.v1.FileService.MakeDir:output_type -> wrenn.v1.FileInfo
+	7,  // 22: wrenn.v1.FileService.Move:output_type -> wrenn.v1.FileInfo
+	18, // 23: wrenn.v1.FileService.Remove:output_type -> google.protobuf.Empty
+	15, // 24: wrenn.v1.FileService.WatchDir:output_type -> wrenn.v1.FileEvent
+	15, // [15:25] is the sub-list for method output_type
+	5,  // [5:15] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_wrenn_v1_file_proto_init() }
@@ -276,18 +1333,20 @@ func file_wrenn_v1_file_proto_init() {
 	if File_wrenn_v1_file_proto != nil {
 		return
 	}
+	file_wrenn_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wrenn_v1_file_proto_rawDesc), len(file_wrenn_v1_file_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_wrenn_v1_file_proto_goTypes,
 		DependencyIndexes: file_wrenn_v1_file_proto_depIdxs,
+		EnumInfos:         file_wrenn_v1_file_proto_enumTypes,
 		MessageInfos:      file_wrenn_v1_file_proto_msgTypes,
 	}.Build()
 	File_wrenn_v1_file_proto = out.File

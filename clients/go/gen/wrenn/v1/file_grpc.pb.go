@@ -12,6 +12,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -20,22 +21,58 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FileService_WriteFile_FullMethodName = "/wrenn.v1.FileService/WriteFile"
-	FileService_ReadFile_FullMethodName  = "/wrenn.v1.FileService/ReadFile"
+	FileService_WriteFile_FullMethodName       = "/wrenn.v1.FileService/WriteFile"
+	FileService_ReadFile_FullMethodName        = "/wrenn.v1.FileService/ReadFile"
+	FileService_StreamWriteFile_FullMethodName = "/wrenn.v1.FileService/StreamWriteFile"
+	FileService_StreamReadFile_FullMethodName  = "/wrenn.v1.FileService/StreamReadFile"
+	FileService_Stat_FullMethodName            = "/wrenn.v1.FileService/Stat"
+	FileService_ListDir_FullMethodName         = "/wrenn.v1.FileService/ListDir"
+	FileService_MakeDir_FullMethodName         = "/wrenn.v1.FileService/MakeDir"
+	FileService_Move_FullMethodName            = "/wrenn.v1.FileService/Move"
+	FileService_Remove_FullMethodName          = "/wrenn.v1.FileService/Remove"
+	FileService_WatchDir_FullMethodName        = "/wrenn.v1.FileService/WatchDir"
 )
 
 // FileServiceClient is the client API for FileService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// FileService reads and writes files in a sandbox.
+// FileService reads, writes, lists, moves, removes and watches files in a
+// sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+// does it is root, so permissions keep no call from a file.
 type FileServiceClient interface {
 	// WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
 	// Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-	// and optionally `user` and `mode`.
+	// and optionally `user` and `mode`, then of any size, as StreamWriteFile.
 	WriteFile(ctx context.Context, in *WriteFileRequest, opts ...grpc.CallOption) (*WriteFileResponse, error)
 	// ReadFile returns a whole file of up to 3 MiB; over HTTP the raw bytes.
 	ReadFile(ctx context.Context, in *ReadFileRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// StreamWriteFile writes a file of any size. The first message holds all
+	// fields, those after it only `file`. The file appears under its path, whole,
+	// when the stream has ended; until then what was there stays. A stream that
+	// breaks leaves nothing.
+	//
+	// Over HTTP the body is the file, with `path`, `user` and `mode` as query
+	// parameters; or it is multipart/form-data with `path` and then `file`.
+	StreamWriteFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StreamWriteFileRequest, WriteFileResponse], error)
+	// StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes.
+	StreamReadFile(ctx context.Context, in *StreamReadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
+	// Stat says what is at a path; a symbolic link is not followed.
+	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*FileInfo, error)
+	// ListDir lists what is in a directory, and in those in it down to `depth`, in
+	// the order of paths. Symbolic links are listed, not followed.
+	ListDir(ctx context.Context, in *ListDirRequest, opts ...grpc.CallOption) (*ListDirResponse, error)
+	// MakeDir makes a directory and those above it. One that is there is no error.
+	MakeDir(ctx context.Context, in *MakeDirRequest, opts ...grpc.CallOption) (*FileInfo, error)
+	// Move gives a file or directory another path on the same filesystem. A file
+	// that is there is replaced; directories above it are made.
+	Move(ctx context.Context, in *MoveRequest, opts ...grpc.CallOption) (*FileInfo, error)
+	// Remove deletes a file, a link, or a directory with all that is in it.
+	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// WatchDir tells what happens in a directory from now on. The first event is
+	// `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+	// while the sandbox is paused; after the resume an overflow is told.
+	WatchDir(ctx context.Context, in *WatchDirRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FileEvent], error)
 }
 
 type fileServiceClient struct {
@@ -66,18 +103,147 @@ func (c *fileServiceClient) ReadFile(ctx context.Context, in *ReadFileRequest, o
 	return out, nil
 }
 
+func (c *fileServiceClient) StreamWriteFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StreamWriteFileRequest, WriteFileResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FileService_ServiceDesc.Streams[0], FileService_StreamWriteFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamWriteFileRequest, WriteFileResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_StreamWriteFileClient = grpc.ClientStreamingClient[StreamWriteFileRequest, WriteFileResponse]
+
+func (c *fileServiceClient) StreamReadFile(ctx context.Context, in *StreamReadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FileService_ServiceDesc.Streams[1], FileService_StreamReadFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamReadFileRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_StreamReadFileClient = grpc.ServerStreamingClient[httpbody.HttpBody]
+
+func (c *fileServiceClient) Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*FileInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileInfo)
+	err := c.cc.Invoke(ctx, FileService_Stat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileServiceClient) ListDir(ctx context.Context, in *ListDirRequest, opts ...grpc.CallOption) (*ListDirResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDirResponse)
+	err := c.cc.Invoke(ctx, FileService_ListDir_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileServiceClient) MakeDir(ctx context.Context, in *MakeDirRequest, opts ...grpc.CallOption) (*FileInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileInfo)
+	err := c.cc.Invoke(ctx, FileService_MakeDir_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileServiceClient) Move(ctx context.Context, in *MoveRequest, opts ...grpc.CallOption) (*FileInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileInfo)
+	err := c.cc.Invoke(ctx, FileService_Move_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileServiceClient) Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, FileService_Remove_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *fileServiceClient) WatchDir(ctx context.Context, in *WatchDirRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FileEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &FileService_ServiceDesc.Streams[2], FileService_WatchDir_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchDirRequest, FileEvent]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_WatchDirClient = grpc.ServerStreamingClient[FileEvent]
+
 // FileServiceServer is the server API for FileService service.
 // All implementations must embed UnimplementedFileServiceServer
 // for forward compatibility.
 //
-// FileService reads and writes files in a sandbox.
+// FileService reads, writes, lists, moves, removes and watches files in a
+// sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+// does it is root, so permissions keep no call from a file.
 type FileServiceServer interface {
 	// WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
 	// Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-	// and optionally `user` and `mode`.
+	// and optionally `user` and `mode`, then of any size, as StreamWriteFile.
 	WriteFile(context.Context, *WriteFileRequest) (*WriteFileResponse, error)
 	// ReadFile returns a whole file of up to 3 MiB; over HTTP the raw bytes.
 	ReadFile(context.Context, *ReadFileRequest) (*httpbody.HttpBody, error)
+	// StreamWriteFile writes a file of any size. The first message holds all
+	// fields, those after it only `file`. The file appears under its path, whole,
+	// when the stream has ended; until then what was there stays. A stream that
+	// breaks leaves nothing.
+	//
+	// Over HTTP the body is the file, with `path`, `user` and `mode` as query
+	// parameters; or it is multipart/form-data with `path` and then `file`.
+	StreamWriteFile(grpc.ClientStreamingServer[StreamWriteFileRequest, WriteFileResponse]) error
+	// StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes.
+	StreamReadFile(*StreamReadFileRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
+	// Stat says what is at a path; a symbolic link is not followed.
+	Stat(context.Context, *StatRequest) (*FileInfo, error)
+	// ListDir lists what is in a directory, and in those in it down to `depth`, in
+	// the order of paths. Symbolic links are listed, not followed.
+	ListDir(context.Context, *ListDirRequest) (*ListDirResponse, error)
+	// MakeDir makes a directory and those above it. One that is there is no error.
+	MakeDir(context.Context, *MakeDirRequest) (*FileInfo, error)
+	// Move gives a file or directory another path on the same filesystem. A file
+	// that is there is replaced; directories above it are made.
+	Move(context.Context, *MoveRequest) (*FileInfo, error)
+	// Remove deletes a file, a link, or a directory with all that is in it.
+	Remove(context.Context, *RemoveRequest) (*emptypb.Empty, error)
+	// WatchDir tells what happens in a directory from now on. The first event is
+	// `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+	// while the sandbox is paused; after the resume an overflow is told.
+	WatchDir(*WatchDirRequest, grpc.ServerStreamingServer[FileEvent]) error
 	mustEmbedUnimplementedFileServiceServer()
 }
 
@@ -93,6 +259,30 @@ func (UnimplementedFileServiceServer) WriteFile(context.Context, *WriteFileReque
 }
 func (UnimplementedFileServiceServer) ReadFile(context.Context, *ReadFileRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadFile not implemented")
+}
+func (UnimplementedFileServiceServer) StreamWriteFile(grpc.ClientStreamingServer[StreamWriteFileRequest, WriteFileResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamWriteFile not implemented")
+}
+func (UnimplementedFileServiceServer) StreamReadFile(*StreamReadFileRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method StreamReadFile not implemented")
+}
+func (UnimplementedFileServiceServer) Stat(context.Context, *StatRequest) (*FileInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stat not implemented")
+}
+func (UnimplementedFileServiceServer) ListDir(context.Context, *ListDirRequest) (*ListDirResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDir not implemented")
+}
+func (UnimplementedFileServiceServer) MakeDir(context.Context, *MakeDirRequest) (*FileInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method MakeDir not implemented")
+}
+func (UnimplementedFileServiceServer) Move(context.Context, *MoveRequest) (*FileInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method Move not implemented")
+}
+func (UnimplementedFileServiceServer) Remove(context.Context, *RemoveRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Remove not implemented")
+}
+func (UnimplementedFileServiceServer) WatchDir(*WatchDirRequest, grpc.ServerStreamingServer[FileEvent]) error {
+	return status.Error(codes.Unimplemented, "method WatchDir not implemented")
 }
 func (UnimplementedFileServiceServer) mustEmbedUnimplementedFileServiceServer() {}
 func (UnimplementedFileServiceServer) testEmbeddedByValue()                     {}
@@ -151,6 +341,125 @@ func _FileService_ReadFile_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FileService_StreamWriteFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(FileServiceServer).StreamWriteFile(&grpc.GenericServerStream[StreamWriteFileRequest, WriteFileResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_StreamWriteFileServer = grpc.ClientStreamingServer[StreamWriteFileRequest, WriteFileResponse]
+
+func _FileService_StreamReadFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamReadFileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FileServiceServer).StreamReadFile(m, &grpc.GenericServerStream[StreamReadFileRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_StreamReadFileServer = grpc.ServerStreamingServer[httpbody.HttpBody]
+
+func _FileService_Stat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileServiceServer).Stat(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileService_Stat_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileServiceServer).Stat(ctx, req.(*StatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileService_ListDir_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDirRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileServiceServer).ListDir(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileService_ListDir_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileServiceServer).ListDir(ctx, req.(*ListDirRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileService_MakeDir_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MakeDirRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileServiceServer).MakeDir(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileService_MakeDir_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileServiceServer).MakeDir(ctx, req.(*MakeDirRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileService_Move_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileServiceServer).Move(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileService_Move_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileServiceServer).Move(ctx, req.(*MoveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileService_Remove_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FileServiceServer).Remove(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FileService_Remove_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FileServiceServer).Remove(ctx, req.(*RemoveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FileService_WatchDir_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchDirRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(FileServiceServer).WatchDir(m, &grpc.GenericServerStream[WatchDirRequest, FileEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type FileService_WatchDirServer = grpc.ServerStreamingServer[FileEvent]
+
 // FileService_ServiceDesc is the grpc.ServiceDesc for FileService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -166,7 +475,43 @@ var FileService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ReadFile",
 			Handler:    _FileService_ReadFile_Handler,
 		},
+		{
+			MethodName: "Stat",
+			Handler:    _FileService_Stat_Handler,
+		},
+		{
+			MethodName: "ListDir",
+			Handler:    _FileService_ListDir_Handler,
+		},
+		{
+			MethodName: "MakeDir",
+			Handler:    _FileService_MakeDir_Handler,
+		},
+		{
+			MethodName: "Move",
+			Handler:    _FileService_Move_Handler,
+		},
+		{
+			MethodName: "Remove",
+			Handler:    _FileService_Remove_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamWriteFile",
+			Handler:       _FileService_StreamWriteFile_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "StreamReadFile",
+			Handler:       _FileService_StreamReadFile_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WatchDir",
+			Handler:       _FileService_WatchDir_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "wrenn/v1/file.proto",
 }

@@ -9,6 +9,7 @@ package wrennv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -78,16 +79,37 @@ func (AuthRequirement) EnumDescriptor() ([]byte, []int) {
 	return file_wrenn_v1_options_proto_rawDescGZIP(), []int{0}
 }
 
+var file_wrenn_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50101,
+		Name:          "wrenn.v1.multipart",
+		Tag:           "bytes,50101,opt,name=multipart",
+		Filename:      "wrenn/v1/options.proto",
+	},
+}
+
+// Extension fields to descriptorpb.MethodOptions.
+var (
+	// multipart names a method of the same service, a client stream, which takes
+	// the multipart/form-data that is sent to this method's route over HTTP.
+	//
+	// optional string multipart = 50101;
+	E_Multipart = &file_wrenn_v1_options_proto_extTypes[0]
+)
+
 var File_wrenn_v1_options_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x16wrenn/v1/options.proto\x12\bwrenn.v1*\x87\x01\n" +
+	"\x16wrenn/v1/options.proto\x12\bwrenn.v1\x1a google/protobuf/descriptor.proto*\x87\x01\n" +
 	"\x0fAuthRequirement\x12 \n" +
 	"\x1cAUTH_REQUIREMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15AUTH_REQUIREMENT_NONE\x10\x01\x12\x19\n" +
 	"\x15AUTH_REQUIREMENT_USER\x10\x02\x12\x1c\n" +
-	"\x18AUTH_REQUIREMENT_API_KEY\x10\x03B\x8c\x01\n" +
+	"\x18AUTH_REQUIREMENT_API_KEY\x10\x03:>\n" +
+	"\tmultipart\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\tR\tmultipartB\x8c\x01\n" +
 	"\fcom.wrenn.v1B\fOptionsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (
@@ -104,13 +126,15 @@ func file_wrenn_v1_options_proto_rawDescGZIP() []byte {
 
 var file_wrenn_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_wrenn_v1_options_proto_goTypes = []any{
-	(AuthRequirement)(0), // 0: wrenn.v1.AuthRequirement
+	(AuthRequirement)(0),               // 0: wrenn.v1.AuthRequirement
+	(*descriptorpb.MethodOptions)(nil), // 1: google.protobuf.MethodOptions
 }
 var file_wrenn_v1_options_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
+	1, // 0: wrenn.v1.multipart:extendee -> google.protobuf.MethodOptions
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	0, // [0:1] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -126,12 +150,13 @@ func file_wrenn_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wrenn_v1_options_proto_rawDesc), len(file_wrenn_v1_options_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
-			NumExtensions: 0,
+			NumExtensions: 1,
 			NumServices:   0,
 		},
 		GoTypes:           file_wrenn_v1_options_proto_goTypes,
 		DependencyIndexes: file_wrenn_v1_options_proto_depIdxs,
 		EnumInfos:         file_wrenn_v1_options_proto_enumTypes,
+		ExtensionInfos:    file_wrenn_v1_options_proto_extTypes,
 	}.Build()
 	File_wrenn_v1_options_proto = out.File
 	file_wrenn_v1_options_proto_goTypes = nil

@@ -9,6 +9,8 @@ package wrennv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -20,6 +22,144 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Signal is a signal that a program can be sent.
+type Signal int32
+
+const (
+	// Not a signal.
+	Signal_SIGNAL_UNSPECIFIED Signal = 0
+	// SIGHUP.
+	Signal_SIGNAL_HUP Signal = 1
+	// SIGINT, as Ctrl-C sends it.
+	Signal_SIGNAL_INT Signal = 2
+	// SIGQUIT.
+	Signal_SIGNAL_QUIT Signal = 3
+	// SIGKILL.
+	Signal_SIGNAL_KILL Signal = 9
+	// SIGUSR1.
+	Signal_SIGNAL_USR1 Signal = 10
+	// SIGUSR2.
+	Signal_SIGNAL_USR2 Signal = 12
+	// SIGTERM.
+	Signal_SIGNAL_TERM Signal = 15
+	// SIGCONT.
+	Signal_SIGNAL_CONT Signal = 18
+	// SIGSTOP.
+	Signal_SIGNAL_STOP Signal = 19
+)
+
+// Enum value maps for Signal.
+var (
+	Signal_name = map[int32]string{
+		0:  "SIGNAL_UNSPECIFIED",
+		1:  "SIGNAL_HUP",
+		2:  "SIGNAL_INT",
+		3:  "SIGNAL_QUIT",
+		9:  "SIGNAL_KILL",
+		10: "SIGNAL_USR1",
+		12: "SIGNAL_USR2",
+		15: "SIGNAL_TERM",
+		18: "SIGNAL_CONT",
+		19: "SIGNAL_STOP",
+	}
+	Signal_value = map[string]int32{
+		"SIGNAL_UNSPECIFIED": 0,
+		"SIGNAL_HUP":         1,
+		"SIGNAL_INT":         2,
+		"SIGNAL_QUIT":        3,
+		"SIGNAL_KILL":        9,
+		"SIGNAL_USR1":        10,
+		"SIGNAL_USR2":        12,
+		"SIGNAL_TERM":        15,
+		"SIGNAL_CONT":        18,
+		"SIGNAL_STOP":        19,
+	}
+)
+
+func (x Signal) Enum() *Signal {
+	p := new(Signal)
+	*p = x
+	return p
+}
+
+func (x Signal) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Signal) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_process_proto_enumTypes[0].Descriptor()
+}
+
+func (Signal) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_process_proto_enumTypes[0]
+}
+
+func (x Signal) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Signal.Descriptor instead.
+func (Signal) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{0}
+}
+
+// ExitReason is why a program ended.
+type ExitReason int32
+
+const (
+	// It has not ended.
+	ExitReason_EXIT_REASON_UNSPECIFIED ExitReason = 0
+	// It ended by itself.
+	ExitReason_EXIT_REASON_EXITED ExitReason = 1
+	// A signal ended it.
+	ExitReason_EXIT_REASON_SIGNALED ExitReason = 2
+	// It ran longer than its `timeout_sec` and was killed.
+	ExitReason_EXIT_REASON_TIMEOUT ExitReason = 3
+)
+
+// Enum value maps for ExitReason.
+var (
+	ExitReason_name = map[int32]string{
+		0: "EXIT_REASON_UNSPECIFIED",
+		1: "EXIT_REASON_EXITED",
+		2: "EXIT_REASON_SIGNALED",
+		3: "EXIT_REASON_TIMEOUT",
+	}
+	ExitReason_value = map[string]int32{
+		"EXIT_REASON_UNSPECIFIED": 0,
+		"EXIT_REASON_EXITED":      1,
+		"EXIT_REASON_SIGNALED":    2,
+		"EXIT_REASON_TIMEOUT":     3,
+	}
+)
+
+func (x ExitReason) Enum() *ExitReason {
+	p := new(ExitReason)
+	*p = x
+	return p
+}
+
+func (x ExitReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExitReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_wrenn_v1_process_proto_enumTypes[1].Descriptor()
+}
+
+func (ExitReason) Type() protoreflect.EnumType {
+	return &file_wrenn_v1_process_proto_enumTypes[1]
+}
+
+func (x ExitReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExitReason.Descriptor instead.
+func (ExitReason) EnumDescriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{1}
+}
 
 // ExecRequest says what to run.
 type ExecRequest struct {
@@ -248,11 +388,1283 @@ func (x *ExecResponse) GetDurationMs() float64 {
 	return 0
 }
 
+// ProcessSpec says what to run.
+type ProcessSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Program: a path, or a name looked up in PATH. No shell is involved.
+	Cmd string `protobuf:"bytes,1,opt,name=cmd,proto3" json:"cmd,omitempty"`
+	// Arguments.
+	Args []string `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"`
+	// Environment variables, over those of the sandbox.
+	Env map[string]string `protobuf:"bytes,3,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Working directory, absolute; the user's home when empty.
+	Cwd string `protobuf:"bytes,4,opt,name=cwd,proto3" json:"cwd,omitempty"`
+	// User who runs it; `root` when empty.
+	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	// Seconds after which the program is killed, up to 30 days; 0 means never.
+	TimeoutSec int32 `protobuf:"varint,6,opt,name=timeout_sec,json=timeoutSec,proto3" json:"timeout_sec,omitempty"`
+	// When present the program gets a terminal of this size: one output, `pty`,
+	// and input that is typed.
+	Pty *TerminalSize `protobuf:"bytes,7,opt,name=pty,proto3" json:"pty,omitempty"`
+	// Whether the program reads end of file from the start.
+	CloseStdin    bool `protobuf:"varint,8,opt,name=close_stdin,json=closeStdin,proto3" json:"close_stdin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessSpec) Reset() {
+	*x = ProcessSpec{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessSpec) ProtoMessage() {}
+
+func (x *ProcessSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessSpec.ProtoReflect.Descriptor instead.
+func (*ProcessSpec) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ProcessSpec) GetCmd() string {
+	if x != nil {
+		return x.Cmd
+	}
+	return ""
+}
+
+func (x *ProcessSpec) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *ProcessSpec) GetEnv() map[string]string {
+	if x != nil {
+		return x.Env
+	}
+	return nil
+}
+
+func (x *ProcessSpec) GetCwd() string {
+	if x != nil {
+		return x.Cwd
+	}
+	return ""
+}
+
+func (x *ProcessSpec) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ProcessSpec) GetTimeoutSec() int32 {
+	if x != nil {
+		return x.TimeoutSec
+	}
+	return 0
+}
+
+func (x *ProcessSpec) GetPty() *TerminalSize {
+	if x != nil {
+		return x.Pty
+	}
+	return nil
+}
+
+func (x *ProcessSpec) GetCloseStdin() bool {
+	if x != nil {
+		return x.CloseStdin
+	}
+	return false
+}
+
+// TerminalSize is the size of a terminal in characters.
+type TerminalSize struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Columns.
+	Cols uint32 `protobuf:"varint,1,opt,name=cols,proto3" json:"cols,omitempty"`
+	// Rows.
+	Rows          uint32 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TerminalSize) Reset() {
+	*x = TerminalSize{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TerminalSize) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TerminalSize) ProtoMessage() {}
+
+func (x *TerminalSize) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TerminalSize.ProtoReflect.Descriptor instead.
+func (*TerminalSize) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TerminalSize) GetCols() uint32 {
+	if x != nil {
+		return x.Cols
+	}
+	return 0
+}
+
+func (x *TerminalSize) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+// ExecStreamRequest is one message of a conversation with a program.
+type ExecStreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox; in the first message only.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// The message.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*ExecStreamRequest_Start
+	//	*ExecStreamRequest_Attach
+	//	*ExecStreamRequest_Stdin
+	//	*ExecStreamRequest_CloseStdin
+	//	*ExecStreamRequest_Resize
+	//	*ExecStreamRequest_Signal
+	Message       isExecStreamRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecStreamRequest) Reset() {
+	*x = ExecStreamRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecStreamRequest) ProtoMessage() {}
+
+func (x *ExecStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecStreamRequest.ProtoReflect.Descriptor instead.
+func (*ExecStreamRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExecStreamRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *ExecStreamRequest) GetMessage() isExecStreamRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetStart() *ProcessSpec {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetAttach() *AttachSpec {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_Attach); ok {
+			return x.Attach
+		}
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetStdin() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_Stdin); ok {
+			return x.Stdin
+		}
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetCloseStdin() *CloseInput {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_CloseStdin); ok {
+			return x.CloseStdin
+		}
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetResize() *TerminalSize {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_Resize); ok {
+			return x.Resize
+		}
+	}
+	return nil
+}
+
+func (x *ExecStreamRequest) GetSignal() Signal {
+	if x != nil {
+		if x, ok := x.Message.(*ExecStreamRequest_Signal); ok {
+			return x.Signal
+		}
+	}
+	return Signal_SIGNAL_UNSPECIFIED
+}
+
+type isExecStreamRequest_Message interface {
+	isExecStreamRequest_Message()
+}
+
+type ExecStreamRequest_Start struct {
+	// Starts a program; in the first message only.
+	Start *ProcessSpec `protobuf:"bytes,2,opt,name=start,proto3,oneof"`
+}
+
+type ExecStreamRequest_Attach struct {
+	// Goes on with a program; in the first message only.
+	Attach *AttachSpec `protobuf:"bytes,3,opt,name=attach,proto3,oneof"`
+}
+
+type ExecStreamRequest_Stdin struct {
+	// Adds to its standard input, or types on its terminal; up to 64 KiB.
+	Stdin []byte `protobuf:"bytes,4,opt,name=stdin,proto3,oneof"`
+}
+
+type ExecStreamRequest_CloseStdin struct {
+	// Lets it read end of file after all input before.
+	CloseStdin *CloseInput `protobuf:"bytes,5,opt,name=close_stdin,json=closeStdin,proto3,oneof"`
+}
+
+type ExecStreamRequest_Resize struct {
+	// Changes the size of its terminal.
+	Resize *TerminalSize `protobuf:"bytes,6,opt,name=resize,proto3,oneof"`
+}
+
+type ExecStreamRequest_Signal struct {
+	// Sends a signal to its process group.
+	Signal Signal `protobuf:"varint,7,opt,name=signal,proto3,enum=wrenn.v1.Signal,oneof"`
+}
+
+func (*ExecStreamRequest_Start) isExecStreamRequest_Message() {}
+
+func (*ExecStreamRequest_Attach) isExecStreamRequest_Message() {}
+
+func (*ExecStreamRequest_Stdin) isExecStreamRequest_Message() {}
+
+func (*ExecStreamRequest_CloseStdin) isExecStreamRequest_Message() {}
+
+func (*ExecStreamRequest_Resize) isExecStreamRequest_Message() {}
+
+func (*ExecStreamRequest_Signal) isExecStreamRequest_Message() {}
+
+// AttachSpec says with what to go on.
+type AttachSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the process.
+	ProcessId string `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// Offset of the first byte wanted; absent means the first that is kept.
+	Offset        *float64 `protobuf:"fixed64,2,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachSpec) Reset() {
+	*x = AttachSpec{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachSpec) ProtoMessage() {}
+
+func (x *AttachSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachSpec.ProtoReflect.Descriptor instead.
+func (*AttachSpec) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AttachSpec) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *AttachSpec) GetOffset() float64 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
+	}
+	return 0
+}
+
+// CloseInput is the end of a program's input.
+type CloseInput struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseInput) Reset() {
+	*x = CloseInput{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseInput) ProtoMessage() {}
+
+func (x *CloseInput) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseInput.ProtoReflect.Descriptor instead.
+func (*CloseInput) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{6}
+}
+
+// ProcessEvent is something that a program did.
+type ProcessEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*ProcessEvent_Started
+	//	*ProcessEvent_Stdout
+	//	*ProcessEvent_Stderr
+	//	*ProcessEvent_Pty
+	//	*ProcessEvent_Exited
+	Event         isProcessEvent_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessEvent) Reset() {
+	*x = ProcessEvent{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessEvent) ProtoMessage() {}
+
+func (x *ProcessEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessEvent.ProtoReflect.Descriptor instead.
+func (*ProcessEvent) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ProcessEvent) GetEvent() isProcessEvent_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ProcessEvent) GetStarted() *ProcessStarted {
+	if x != nil {
+		if x, ok := x.Event.(*ProcessEvent_Started); ok {
+			return x.Started
+		}
+	}
+	return nil
+}
+
+func (x *ProcessEvent) GetStdout() *ProcessOutput {
+	if x != nil {
+		if x, ok := x.Event.(*ProcessEvent_Stdout); ok {
+			return x.Stdout
+		}
+	}
+	return nil
+}
+
+func (x *ProcessEvent) GetStderr() *ProcessOutput {
+	if x != nil {
+		if x, ok := x.Event.(*ProcessEvent_Stderr); ok {
+			return x.Stderr
+		}
+	}
+	return nil
+}
+
+func (x *ProcessEvent) GetPty() *ProcessOutput {
+	if x != nil {
+		if x, ok := x.Event.(*ProcessEvent_Pty); ok {
+			return x.Pty
+		}
+	}
+	return nil
+}
+
+func (x *ProcessEvent) GetExited() *ProcessExited {
+	if x != nil {
+		if x, ok := x.Event.(*ProcessEvent_Exited); ok {
+			return x.Exited
+		}
+	}
+	return nil
+}
+
+type isProcessEvent_Event interface {
+	isProcessEvent_Event()
+}
+
+type ProcessEvent_Started struct {
+	// It runs; the first event of every stream.
+	Started *ProcessStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
+}
+
+type ProcessEvent_Stdout struct {
+	// It wrote to standard output.
+	Stdout *ProcessOutput `protobuf:"bytes,2,opt,name=stdout,proto3,oneof"`
+}
+
+type ProcessEvent_Stderr struct {
+	// It wrote to standard error.
+	Stderr *ProcessOutput `protobuf:"bytes,3,opt,name=stderr,proto3,oneof"`
+}
+
+type ProcessEvent_Pty struct {
+	// It wrote to its terminal.
+	Pty *ProcessOutput `protobuf:"bytes,4,opt,name=pty,proto3,oneof"`
+}
+
+type ProcessEvent_Exited struct {
+	// It ended; the last event.
+	Exited *ProcessExited `protobuf:"bytes,5,opt,name=exited,proto3,oneof"`
+}
+
+func (*ProcessEvent_Started) isProcessEvent_Event() {}
+
+func (*ProcessEvent_Stdout) isProcessEvent_Event() {}
+
+func (*ProcessEvent_Stderr) isProcessEvent_Event() {}
+
+func (*ProcessEvent_Pty) isProcessEvent_Event() {}
+
+func (*ProcessEvent_Exited) isProcessEvent_Event() {}
+
+// ProcessStarted says that a program runs.
+type ProcessStarted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the process, for Attach and the others.
+	ProcessId string `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// Its process id in the guest.
+	Pid           uint32 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessStarted) Reset() {
+	*x = ProcessStarted{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessStarted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessStarted) ProtoMessage() {}
+
+func (x *ProcessStarted) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessStarted.ProtoReflect.Descriptor instead.
+func (*ProcessStarted) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ProcessStarted) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *ProcessStarted) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+// ProcessOutput is a piece of a program's output.
+type ProcessOutput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How much the program had written before it, all outputs together.
+	Offset float64 `protobuf:"fixed64,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The bytes.
+	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessOutput) Reset() {
+	*x = ProcessOutput{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessOutput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessOutput) ProtoMessage() {}
+
+func (x *ProcessOutput) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessOutput.ProtoReflect.Descriptor instead.
+func (*ProcessOutput) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ProcessOutput) GetOffset() float64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ProcessOutput) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// ProcessExited says how a program ended.
+type ProcessExited struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exit code; 128 plus the signal's number when a signal ended it.
+	ExitCode int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	// Name of the signal that ended it, such as SIGKILL; empty otherwise.
+	Signal string `protobuf:"bytes,2,opt,name=signal,proto3" json:"signal,omitempty"`
+	// Why it ended.
+	Reason ExitReason `protobuf:"varint,3,opt,name=reason,proto3,enum=wrenn.v1.ExitReason" json:"reason,omitempty"`
+	// Milliseconds from start to end, measured in the guest.
+	DurationMs    float64 `protobuf:"fixed64,4,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessExited) Reset() {
+	*x = ProcessExited{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessExited) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessExited) ProtoMessage() {}
+
+func (x *ProcessExited) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessExited.ProtoReflect.Descriptor instead.
+func (*ProcessExited) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ProcessExited) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ProcessExited) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *ProcessExited) GetReason() ExitReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ExitReason_EXIT_REASON_UNSPECIFIED
+}
+
+func (x *ProcessExited) GetDurationMs() float64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
+// StartRequest says what to start.
+type StartRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// The program.
+	Process       *ProcessSpec `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartRequest) Reset() {
+	*x = StartRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartRequest) ProtoMessage() {}
+
+func (x *StartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
+func (*StartRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StartRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *StartRequest) GetProcess() *ProcessSpec {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+// Process is a program that was started.
+type Process struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the process.
+	ProcessId string `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// Its process id in the guest.
+	Pid uint32 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	// Program.
+	Cmd string `protobuf:"bytes,3,opt,name=cmd,proto3" json:"cmd,omitempty"`
+	// Arguments; the first 4096 characters of them all.
+	Args []string `protobuf:"bytes,4,rep,name=args,proto3" json:"args,omitempty"`
+	// User who runs it.
+	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
+	// Working directory.
+	Cwd string `protobuf:"bytes,6,opt,name=cwd,proto3" json:"cwd,omitempty"`
+	// Whether it has a terminal.
+	Pty bool `protobuf:"varint,7,opt,name=pty,proto3" json:"pty,omitempty"`
+	// When it was started, by the guest's clock.
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// How it ended; absent while it runs.
+	Exited *ProcessExited `protobuf:"bytes,9,opt,name=exited,proto3" json:"exited,omitempty"`
+	// Offset of the first output that is kept.
+	FirstOffset float64 `protobuf:"fixed64,10,opt,name=first_offset,json=firstOffset,proto3" json:"first_offset,omitempty"`
+	// Bytes that it has written: the offset of what it writes next.
+	NextOffset    float64 `protobuf:"fixed64,11,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Process) Reset() {
+	*x = Process{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Process) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Process) ProtoMessage() {}
+
+func (x *Process) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Process.ProtoReflect.Descriptor instead.
+func (*Process) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Process) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *Process) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *Process) GetCmd() string {
+	if x != nil {
+		return x.Cmd
+	}
+	return ""
+}
+
+func (x *Process) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *Process) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Process) GetCwd() string {
+	if x != nil {
+		return x.Cwd
+	}
+	return ""
+}
+
+func (x *Process) GetPty() bool {
+	if x != nil {
+		return x.Pty
+	}
+	return false
+}
+
+func (x *Process) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *Process) GetExited() *ProcessExited {
+	if x != nil {
+		return x.Exited
+	}
+	return nil
+}
+
+func (x *Process) GetFirstOffset() float64 {
+	if x != nil {
+		return x.FirstOffset
+	}
+	return 0
+}
+
+func (x *Process) GetNextOffset() float64 {
+	if x != nil {
+		return x.NextOffset
+	}
+	return 0
+}
+
+// AttachRequest says what output to follow.
+type AttachRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Id of the process.
+	ProcessId string `protobuf:"bytes,2,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// Offset of the first byte wanted; absent means the first that is kept.
+	Offset        *float64 `protobuf:"fixed64,3,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachRequest) Reset() {
+	*x = AttachRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachRequest) ProtoMessage() {}
+
+func (x *AttachRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
+func (*AttachRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AttachRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *AttachRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *AttachRequest) GetOffset() float64 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
+	}
+	return 0
+}
+
+// ListProcessesRequest names the sandbox.
+type ListProcessesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId     string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProcessesRequest) Reset() {
+	*x = ListProcessesRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProcessesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProcessesRequest) ProtoMessage() {}
+
+func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
+func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListProcessesRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+// ListProcessesResponse holds the processes, oldest first.
+type ListProcessesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The processes.
+	Processes     []*Process `protobuf:"bytes,1,rep,name=processes,proto3" json:"processes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProcessesResponse) Reset() {
+	*x = ListProcessesResponse{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProcessesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProcessesResponse) ProtoMessage() {}
+
+func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
+func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListProcessesResponse) GetProcesses() []*Process {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+// SendSignalRequest says what to send to which process.
+type SendSignalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Id of the process.
+	ProcessId string `protobuf:"bytes,2,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// The signal.
+	Signal        Signal `protobuf:"varint,3,opt,name=signal,proto3,enum=wrenn.v1.Signal" json:"signal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSignalRequest) Reset() {
+	*x = SendSignalRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSignalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSignalRequest) ProtoMessage() {}
+
+func (x *SendSignalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSignalRequest.ProtoReflect.Descriptor instead.
+func (*SendSignalRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SendSignalRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *SendSignalRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *SendSignalRequest) GetSignal() Signal {
+	if x != nil {
+		return x.Signal
+	}
+	return Signal_SIGNAL_UNSPECIFIED
+}
+
+// SendInputRequest holds input for a process.
+type SendInputRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Id of the process.
+	ProcessId string `protobuf:"bytes,2,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	// The input, up to 1 MiB.
+	Input         []byte `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendInputRequest) Reset() {
+	*x = SendInputRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendInputRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendInputRequest) ProtoMessage() {}
+
+func (x *SendInputRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendInputRequest.ProtoReflect.Descriptor instead.
+func (*SendInputRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SendInputRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *SendInputRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *SendInputRequest) GetInput() []byte {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+// CloseStdinRequest names the process whose input ends.
+type CloseStdinRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the sandbox.
+	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
+	// Id of the process.
+	ProcessId     string `protobuf:"bytes,2,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseStdinRequest) Reset() {
+	*x = CloseStdinRequest{}
+	mi := &file_wrenn_v1_process_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseStdinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseStdinRequest) ProtoMessage() {}
+
+func (x *CloseStdinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wrenn_v1_process_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseStdinRequest.ProtoReflect.Descriptor instead.
+func (*CloseStdinRequest) Descriptor() ([]byte, []int) {
+	return file_wrenn_v1_process_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CloseStdinRequest) GetSandboxId() string {
+	if x != nil {
+		return x.SandboxId
+	}
+	return ""
+}
+
+func (x *CloseStdinRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
 var File_wrenn_v1_process_proto protoreflect.FileDescriptor
 
 const file_wrenn_v1_process_proto_rawDesc = "" +
 	"\n" +
-	"\x16wrenn/v1/process.proto\x12\bwrenn.v1\"\x99\x02\n" +
+	"\x16wrenn/v1/process.proto\x12\bwrenn.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n" +
 	"\vExecRequest\x12\x1d\n" +
 	"\n" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x10\n" +
@@ -279,9 +1691,144 @@ const file_wrenn_v1_process_proto_rawDesc = "" +
 	"\texit_code\x18\a \x01(\x05R\bexitCode\x12\x16\n" +
 	"\x06signal\x18\b \x01(\tR\x06signal\x12\x1f\n" +
 	"\vduration_ms\x18\t \x01(\x01R\n" +
-	"durationMs2G\n" +
+	"durationMs\"\xaf\x02\n" +
+	"\vProcessSpec\x12\x10\n" +
+	"\x03cmd\x18\x01 \x01(\tR\x03cmd\x12\x12\n" +
+	"\x04args\x18\x02 \x03(\tR\x04args\x120\n" +
+	"\x03env\x18\x03 \x03(\v2\x1e.wrenn.v1.ProcessSpec.EnvEntryR\x03env\x12\x10\n" +
+	"\x03cwd\x18\x04 \x01(\tR\x03cwd\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x1f\n" +
+	"\vtimeout_sec\x18\x06 \x01(\x05R\n" +
+	"timeoutSec\x12(\n" +
+	"\x03pty\x18\a \x01(\v2\x16.wrenn.v1.TerminalSizeR\x03pty\x12\x1f\n" +
+	"\vclose_stdin\x18\b \x01(\bR\n" +
+	"closeStdin\x1a6\n" +
+	"\bEnvEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +
+	"\fTerminalSize\x12\x12\n" +
+	"\x04cols\x18\x01 \x01(\rR\x04cols\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\rR\x04rows\"\xcb\x02\n" +
+	"\x11ExecStreamRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12-\n" +
+	"\x05start\x18\x02 \x01(\v2\x15.wrenn.v1.ProcessSpecH\x00R\x05start\x12.\n" +
+	"\x06attach\x18\x03 \x01(\v2\x14.wrenn.v1.AttachSpecH\x00R\x06attach\x12\x16\n" +
+	"\x05stdin\x18\x04 \x01(\fH\x00R\x05stdin\x127\n" +
+	"\vclose_stdin\x18\x05 \x01(\v2\x14.wrenn.v1.CloseInputH\x00R\n" +
+	"closeStdin\x120\n" +
+	"\x06resize\x18\x06 \x01(\v2\x16.wrenn.v1.TerminalSizeH\x00R\x06resize\x12*\n" +
+	"\x06signal\x18\a \x01(\x0e2\x10.wrenn.v1.SignalH\x00R\x06signalB\t\n" +
+	"\amessage\"S\n" +
+	"\n" +
+	"AttachSpec\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x1b\n" +
+	"\x06offset\x18\x02 \x01(\x01H\x00R\x06offset\x88\x01\x01B\t\n" +
+	"\a_offset\"\f\n" +
+	"\n" +
+	"CloseInput\"\x93\x02\n" +
+	"\fProcessEvent\x124\n" +
+	"\astarted\x18\x01 \x01(\v2\x18.wrenn.v1.ProcessStartedH\x00R\astarted\x121\n" +
+	"\x06stdout\x18\x02 \x01(\v2\x17.wrenn.v1.ProcessOutputH\x00R\x06stdout\x121\n" +
+	"\x06stderr\x18\x03 \x01(\v2\x17.wrenn.v1.ProcessOutputH\x00R\x06stderr\x12+\n" +
+	"\x03pty\x18\x04 \x01(\v2\x17.wrenn.v1.ProcessOutputH\x00R\x03pty\x121\n" +
+	"\x06exited\x18\x05 \x01(\v2\x17.wrenn.v1.ProcessExitedH\x00R\x06exitedB\a\n" +
+	"\x05event\"A\n" +
+	"\x0eProcessStarted\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\rR\x03pid\";\n" +
+	"\rProcessOutput\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x01R\x06offset\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x93\x01\n" +
+	"\rProcessExited\x12\x1b\n" +
+	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x02 \x01(\tR\x06signal\x12,\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x14.wrenn.v1.ExitReasonR\x06reason\x12\x1f\n" +
+	"\vduration_ms\x18\x04 \x01(\x01R\n" +
+	"durationMs\"^\n" +
+	"\fStartRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12/\n" +
+	"\aprocess\x18\x02 \x01(\v2\x15.wrenn.v1.ProcessSpecR\aprocess\"\xc8\x02\n" +
+	"\aProcess\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\rR\x03pid\x12\x10\n" +
+	"\x03cmd\x18\x03 \x01(\tR\x03cmd\x12\x12\n" +
+	"\x04args\x18\x04 \x03(\tR\x04args\x12\x12\n" +
+	"\x04user\x18\x05 \x01(\tR\x04user\x12\x10\n" +
+	"\x03cwd\x18\x06 \x01(\tR\x03cwd\x12\x10\n" +
+	"\x03pty\x18\a \x01(\bR\x03pty\x129\n" +
+	"\n" +
+	"started_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12/\n" +
+	"\x06exited\x18\t \x01(\v2\x17.wrenn.v1.ProcessExitedR\x06exited\x12!\n" +
+	"\ffirst_offset\x18\n" +
+	" \x01(\x01R\vfirstOffset\x12\x1f\n" +
+	"\vnext_offset\x18\v \x01(\x01R\n" +
+	"nextOffset\"u\n" +
+	"\rAttachRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x02 \x01(\tR\tprocessId\x12\x1b\n" +
+	"\x06offset\x18\x03 \x01(\x01H\x00R\x06offset\x88\x01\x01B\t\n" +
+	"\a_offset\"5\n" +
+	"\x14ListProcessesRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"H\n" +
+	"\x15ListProcessesResponse\x12/\n" +
+	"\tprocesses\x18\x01 \x03(\v2\x11.wrenn.v1.ProcessR\tprocesses\"{\n" +
+	"\x11SendSignalRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x02 \x01(\tR\tprocessId\x12(\n" +
+	"\x06signal\x18\x03 \x01(\x0e2\x10.wrenn.v1.SignalR\x06signal\"f\n" +
+	"\x10SendInputRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x02 \x01(\tR\tprocessId\x12\x14\n" +
+	"\x05input\x18\x03 \x01(\fR\x05input\"Q\n" +
+	"\x11CloseStdinRequest\x12\x1d\n" +
+	"\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x02 \x01(\tR\tprocessId*\xb7\x01\n" +
+	"\x06Signal\x12\x16\n" +
+	"\x12SIGNAL_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"SIGNAL_HUP\x10\x01\x12\x0e\n" +
+	"\n" +
+	"SIGNAL_INT\x10\x02\x12\x0f\n" +
+	"\vSIGNAL_QUIT\x10\x03\x12\x0f\n" +
+	"\vSIGNAL_KILL\x10\t\x12\x0f\n" +
+	"\vSIGNAL_USR1\x10\n" +
+	"\x12\x0f\n" +
+	"\vSIGNAL_USR2\x10\f\x12\x0f\n" +
+	"\vSIGNAL_TERM\x10\x0f\x12\x0f\n" +
+	"\vSIGNAL_CONT\x10\x12\x12\x0f\n" +
+	"\vSIGNAL_STOP\x10\x13*t\n" +
+	"\n" +
+	"ExitReason\x12\x1b\n" +
+	"\x17EXIT_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12EXIT_REASON_EXITED\x10\x01\x12\x18\n" +
+	"\x14EXIT_REASON_SIGNALED\x10\x02\x12\x17\n" +
+	"\x13EXIT_REASON_TIMEOUT\x10\x032\x98\x04\n" +
 	"\x0eProcessService\x125\n" +
-	"\x04Exec\x12\x15.wrenn.v1.ExecRequest\x1a\x16.wrenn.v1.ExecResponseB\x8c\x01\n" +
+	"\x04Exec\x12\x15.wrenn.v1.ExecRequest\x1a\x16.wrenn.v1.ExecResponse\x12E\n" +
+	"\n" +
+	"ExecStream\x12\x1b.wrenn.v1.ExecStreamRequest\x1a\x16.wrenn.v1.ProcessEvent(\x010\x01\x122\n" +
+	"\x05Start\x12\x16.wrenn.v1.StartRequest\x1a\x11.wrenn.v1.Process\x12;\n" +
+	"\x06Attach\x12\x17.wrenn.v1.AttachRequest\x1a\x16.wrenn.v1.ProcessEvent0\x01\x12P\n" +
+	"\rListProcesses\x12\x1e.wrenn.v1.ListProcessesRequest\x1a\x1f.wrenn.v1.ListProcessesResponse\x12A\n" +
+	"\n" +
+	"SendSignal\x12\x1b.wrenn.v1.SendSignalRequest\x1a\x16.google.protobuf.Empty\x12?\n" +
+	"\tSendInput\x12\x1a.wrenn.v1.SendInputRequest\x1a\x16.google.protobuf.Empty\x12A\n" +
+	"\n" +
+	"CloseStdin\x12\x1b.wrenn.v1.CloseStdinRequest\x1a\x16.google.protobuf.EmptyB\x8c\x01\n" +
 	"\fcom.wrenn.v1B\fProcessProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\bWrenn.V1\xca\x02\bWrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3"
 
 var (
@@ -296,21 +1843,76 @@ func file_wrenn_v1_process_proto_rawDescGZIP() []byte {
 	return file_wrenn_v1_process_proto_rawDescData
 }
 
-var file_wrenn_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_wrenn_v1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_wrenn_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_wrenn_v1_process_proto_goTypes = []any{
-	(*ExecRequest)(nil),  // 0: wrenn.v1.ExecRequest
-	(*ExecResponse)(nil), // 1: wrenn.v1.ExecResponse
-	nil,                  // 2: wrenn.v1.ExecRequest.EnvEntry
+	(Signal)(0),                   // 0: wrenn.v1.Signal
+	(ExitReason)(0),               // 1: wrenn.v1.ExitReason
+	(*ExecRequest)(nil),           // 2: wrenn.v1.ExecRequest
+	(*ExecResponse)(nil),          // 3: wrenn.v1.ExecResponse
+	(*ProcessSpec)(nil),           // 4: wrenn.v1.ProcessSpec
+	(*TerminalSize)(nil),          // 5: wrenn.v1.TerminalSize
+	(*ExecStreamRequest)(nil),     // 6: wrenn.v1.ExecStreamRequest
+	(*AttachSpec)(nil),            // 7: wrenn.v1.AttachSpec
+	(*CloseInput)(nil),            // 8: wrenn.v1.CloseInput
+	(*ProcessEvent)(nil),          // 9: wrenn.v1.ProcessEvent
+	(*ProcessStarted)(nil),        // 10: wrenn.v1.ProcessStarted
+	(*ProcessOutput)(nil),         // 11: wrenn.v1.ProcessOutput
+	(*ProcessExited)(nil),         // 12: wrenn.v1.ProcessExited
+	(*StartRequest)(nil),          // 13: wrenn.v1.StartRequest
+	(*Process)(nil),               // 14: wrenn.v1.Process
+	(*AttachRequest)(nil),         // 15: wrenn.v1.AttachRequest
+	(*ListProcessesRequest)(nil),  // 16: wrenn.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil), // 17: wrenn.v1.ListProcessesResponse
+	(*SendSignalRequest)(nil),     // 18: wrenn.v1.SendSignalRequest
+	(*SendInputRequest)(nil),      // 19: wrenn.v1.SendInputRequest
+	(*CloseStdinRequest)(nil),     // 20: wrenn.v1.CloseStdinRequest
+	nil,                           // 21: wrenn.v1.ExecRequest.EnvEntry
+	nil,                           // 22: wrenn.v1.ProcessSpec.EnvEntry
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*emptypb.Empty)(nil),         // 24: google.protobuf.Empty
 }
 var file_wrenn_v1_process_proto_depIdxs = []int32{
-	2, // 0: wrenn.v1.ExecRequest.env:type_name -> wrenn.v1.ExecRequest.EnvEntry
-	0, // 1: wrenn.v1.ProcessService.Exec:input_type -> wrenn.v1.ExecRequest
-	1, // 2: wrenn.v1.ProcessService.Exec:output_type -> wrenn.v1.ExecResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	21, // 0: wrenn.v1.ExecRequest.env:type_name -> wrenn.v1.ExecRequest.EnvEntry
+	22, // 1: wrenn.v1.ProcessSpec.env:type_name -> wrenn.v1.ProcessSpec.EnvEntry
+	5,  // 2: wrenn.v1.ProcessSpec.pty:type_name -> wrenn.v1.TerminalSize
+	4,  // 3: wrenn.v1.ExecStreamRequest.start:type_name -> wrenn.v1.ProcessSpec
+	7,  // 4: wrenn.v1.ExecStreamRequest.attach:type_name -> wrenn.v1.AttachSpec
+	8,  // 5: wrenn.v1.ExecStreamRequest.close_stdin:type_name -> wrenn.v1.CloseInput
+	5,  // 6: wrenn.v1.ExecStreamRequest.resize:type_name -> wrenn.v1.TerminalSize
+	0,  // 7: wrenn.v1.ExecStreamRequest.signal:type_name -> wrenn.v1.Signal
+	10, // 8: wrenn.v1.ProcessEvent.started:type_name -> wrenn.v1.ProcessStarted
+	11, // 9: wrenn.v1.ProcessEvent.stdout:type_name -> wrenn.v1.ProcessOutput
+	11, // 10: wrenn.v1.ProcessEvent.stderr:type_name -> wrenn.v1.ProcessOutput
+	11, // 11: wrenn.v1.ProcessEvent.pty:type_name -> wrenn.v1.ProcessOutput
+	12, // 12: wrenn.v1.ProcessEvent.exited:type_name -> wrenn.v1.ProcessExited
+	1,  // 13: wrenn.v1.ProcessExited.reason:type_name -> wrenn.v1.ExitReason
+	4,  // 14: wrenn.v1.StartRequest.process:type_name -> wrenn.v1.ProcessSpec
+	23, // 15: wrenn.v1.Process.started_at:type_name -> google.protobuf.Timestamp
+	12, // 16: wrenn.v1.Process.exited:type_name -> wrenn.v1.ProcessExited
+	14, // 17: wrenn.v1.ListProcessesResponse.processes:type_name -> wrenn.v1.Process
+	0,  // 18: wrenn.v1.SendSignalRequest.signal:type_name -> wrenn.v1.Signal
+	2,  // 19: wrenn.v1.ProcessService.Exec:input_type -> wrenn.v1.ExecRequest
+	6,  // 20: wrenn.v1.ProcessService.ExecStream:input_type -> wrenn.v1.ExecStreamRequest
+	13, // 21: wrenn.v1.ProcessService.Start:input_type -> wrenn.v1.StartRequest
+	15, // 22: wrenn.v1.ProcessService.Attach:input_type -> wrenn.v1.AttachRequest
+	16, // 23: wrenn.v1.ProcessService.ListProcesses:input_type -> wrenn.v1.ListProcessesRequest
+	18, // 24: wrenn.v1.ProcessService.SendSignal:input_type -> wrenn.v1.SendSignalRequest
+	19, // 25: wrenn.v1.ProcessService.SendInput:input_type -> wrenn.v1.SendInputRequest
+	20, // 26: wrenn.v1.ProcessService.CloseStdin:input_type -> wrenn.v1.CloseStdinRequest
+	3,  // 27: wrenn.v1.ProcessService.Exec:output_type -> wrenn.v1.ExecResponse
+	9,  // 28: wrenn.v1.ProcessService.ExecStream:output_type -> wrenn.v1.ProcessEvent
+	14, // 29: wrenn.v1.ProcessService.Start:output_type -> wrenn.v1.Process
+	9,  // 30: wrenn.v1.ProcessService.Attach:output_type -> wrenn.v1.ProcessEvent
+	17, // 31: wrenn.v1.ProcessService.ListProcesses:output_type -> wrenn.v1.ListProcessesResponse
+	24, // 32: wrenn.v1.ProcessService.SendSignal:output_type -> google.protobuf.Empty
+	24, // 33: wrenn.v1.ProcessService.SendInput:output_type -> google.protobuf.Empty
+	24, // 34: wrenn.v1.ProcessService.CloseStdin:output_type -> google.protobuf.Empty
+	27, // [27:35] is the sub-list for method output_type
+	19, // [19:27] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_wrenn_v1_process_proto_init() }
@@ -318,18 +1920,36 @@ func file_wrenn_v1_process_proto_init() {
 	if File_wrenn_v1_process_proto != nil {
 		return
 	}
+	file_wrenn_v1_process_proto_msgTypes[4].OneofWrappers = []any{
+		(*ExecStreamRequest_Start)(nil),
+		(*ExecStreamRequest_Attach)(nil),
+		(*ExecStreamRequest_Stdin)(nil),
+		(*ExecStreamRequest_CloseStdin)(nil),
+		(*ExecStreamRequest_Resize)(nil),
+		(*ExecStreamRequest_Signal)(nil),
+	}
+	file_wrenn_v1_process_proto_msgTypes[5].OneofWrappers = []any{}
+	file_wrenn_v1_process_proto_msgTypes[7].OneofWrappers = []any{
+		(*ProcessEvent_Started)(nil),
+		(*ProcessEvent_Stdout)(nil),
+		(*ProcessEvent_Stderr)(nil),
+		(*ProcessEvent_Pty)(nil),
+		(*ProcessEvent_Exited)(nil),
+	}
+	file_wrenn_v1_process_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wrenn_v1_process_proto_rawDesc), len(file_wrenn_v1_process_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_wrenn_v1_process_proto_goTypes,
 		DependencyIndexes: file_wrenn_v1_process_proto_depIdxs,
+		EnumInfos:         file_wrenn_v1_process_proto_enumTypes,
 		MessageInfos:      file_wrenn_v1_process_proto_msgTypes,
 	}.Build()
 	File_wrenn_v1_process_proto = out.File

@@ -11,6 +11,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -19,17 +20,59 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ProcessService_Exec_FullMethodName = "/wrenn.v1.ProcessService/Exec"
+	ProcessService_Exec_FullMethodName          = "/wrenn.v1.ProcessService/Exec"
+	ProcessService_ExecStream_FullMethodName    = "/wrenn.v1.ProcessService/ExecStream"
+	ProcessService_Start_FullMethodName         = "/wrenn.v1.ProcessService/Start"
+	ProcessService_Attach_FullMethodName        = "/wrenn.v1.ProcessService/Attach"
+	ProcessService_ListProcesses_FullMethodName = "/wrenn.v1.ProcessService/ListProcesses"
+	ProcessService_SendSignal_FullMethodName    = "/wrenn.v1.ProcessService/SendSignal"
+	ProcessService_SendInput_FullMethodName     = "/wrenn.v1.ProcessService/SendInput"
+	ProcessService_CloseStdin_FullMethodName    = "/wrenn.v1.ProcessService/CloseStdin"
 )
 
 // ProcessServiceClient is the client API for ProcessService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ProcessService runs programs in a sandbox.
+// ProcessService runs programs in a sandbox: to their end in one call, as a
+// stream, or in the background.
+//
+// A program that ExecStream or Start has started has a process id. It lives on
+// when its stream ends, also when the connection breaks. What it prints counts
+// from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+// there Attach goes on, from any offset. While the stream that started the
+// program is open, the program waits for it when it is 1 MiB behind, so nothing
+// is lost. When that stream is gone the oldest output makes room for new.
 type ProcessServiceClient interface {
 	// Exec runs a program to its end and returns what it printed.
 	Exec(ctx context.Context, in *ExecRequest, opts ...grpc.CallOption) (*ExecResponse, error)
+	// ExecStream runs a program, or goes on with one, as a conversation. The first
+	// message names the sandbox and says `start` or `attach`; others follow in any
+	// order. The answers are `started`, output in order, then `exited`, and the
+	// stream ends. It stays open while the sandbox is paused and goes on after the
+	// resume. A stream that breaks leaves the program alone: attach to go on.
+	//
+	// Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+	// message is the JSON of one message; an empty one says that no more follow.
+	ExecStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecStreamRequest, ProcessEvent], error)
+	// Start starts a program in the background and answers when it runs.
+	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*Process, error)
+	// Attach follows the output of a program from an offset: `started`, output,
+	// `exited`. When that output is no longer kept, or the reader falls behind what
+	// is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+	// `first_offset` names the first that is.
+	Attach(ctx context.Context, in *AttachRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProcessEvent], error)
+	// ListProcesses lists the programs that ExecStream and Start have started, also
+	// those that have ended as long as their output is kept.
+	ListProcesses(ctx context.Context, in *ListProcessesRequest, opts ...grpc.CallOption) (*ListProcessesResponse, error)
+	// SendSignal sends a signal to a program's process group.
+	SendSignal(ctx context.Context, in *SendSignalRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// SendInput adds to a program's standard input, or types on its terminal. It
+	// answers when the program's queue has taken it.
+	SendInput(ctx context.Context, in *SendInputRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// CloseStdin lets the program read end of file after all input that was sent.
+	// An input that is closed already is no error.
+	CloseStdin(ctx context.Context, in *CloseStdinRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type processServiceClient struct {
@@ -50,14 +93,131 @@ func (c *processServiceClient) Exec(ctx context.Context, in *ExecRequest, opts .
 	return out, nil
 }
 
+func (c *processServiceClient) ExecStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ExecStreamRequest, ProcessEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ProcessService_ServiceDesc.Streams[0], ProcessService_ExecStream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExecStreamRequest, ProcessEvent]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProcessService_ExecStreamClient = grpc.BidiStreamingClient[ExecStreamRequest, ProcessEvent]
+
+func (c *processServiceClient) Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*Process, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Process)
+	err := c.cc.Invoke(ctx, ProcessService_Start_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *processServiceClient) Attach(ctx context.Context, in *AttachRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ProcessEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ProcessService_ServiceDesc.Streams[1], ProcessService_Attach_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[AttachRequest, ProcessEvent]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProcessService_AttachClient = grpc.ServerStreamingClient[ProcessEvent]
+
+func (c *processServiceClient) ListProcesses(ctx context.Context, in *ListProcessesRequest, opts ...grpc.CallOption) (*ListProcessesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProcessesResponse)
+	err := c.cc.Invoke(ctx, ProcessService_ListProcesses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *processServiceClient) SendSignal(ctx context.Context, in *SendSignalRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ProcessService_SendSignal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *processServiceClient) SendInput(ctx context.Context, in *SendInputRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ProcessService_SendInput_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *processServiceClient) CloseStdin(ctx context.Context, in *CloseStdinRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, ProcessService_CloseStdin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProcessServiceServer is the server API for ProcessService service.
 // All implementations must embed UnimplementedProcessServiceServer
 // for forward compatibility.
 //
-// ProcessService runs programs in a sandbox.
+// ProcessService runs programs in a sandbox: to their end in one call, as a
+// stream, or in the background.
+//
+// A program that ExecStream or Start has started has a process id. It lives on
+// when its stream ends, also when the connection breaks. What it prints counts
+// from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+// there Attach goes on, from any offset. While the stream that started the
+// program is open, the program waits for it when it is 1 MiB behind, so nothing
+// is lost. When that stream is gone the oldest output makes room for new.
 type ProcessServiceServer interface {
 	// Exec runs a program to its end and returns what it printed.
 	Exec(context.Context, *ExecRequest) (*ExecResponse, error)
+	// ExecStream runs a program, or goes on with one, as a conversation. The first
+	// message names the sandbox and says `start` or `attach`; others follow in any
+	// order. The answers are `started`, output in order, then `exited`, and the
+	// stream ends. It stays open while the sandbox is paused and goes on after the
+	// resume. A stream that breaks leaves the program alone: attach to go on.
+	//
+	// Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+	// message is the JSON of one message; an empty one says that no more follow.
+	ExecStream(grpc.BidiStreamingServer[ExecStreamRequest, ProcessEvent]) error
+	// Start starts a program in the background and answers when it runs.
+	Start(context.Context, *StartRequest) (*Process, error)
+	// Attach follows the output of a program from an offset: `started`, output,
+	// `exited`. When that output is no longer kept, or the reader falls behind what
+	// is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+	// `first_offset` names the first that is.
+	Attach(*AttachRequest, grpc.ServerStreamingServer[ProcessEvent]) error
+	// ListProcesses lists the programs that ExecStream and Start have started, also
+	// those that have ended as long as their output is kept.
+	ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error)
+	// SendSignal sends a signal to a program's process group.
+	SendSignal(context.Context, *SendSignalRequest) (*emptypb.Empty, error)
+	// SendInput adds to a program's standard input, or types on its terminal. It
+	// answers when the program's queue has taken it.
+	SendInput(context.Context, *SendInputRequest) (*emptypb.Empty, error)
+	// CloseStdin lets the program read end of file after all input that was sent.
+	// An input that is closed already is no error.
+	CloseStdin(context.Context, *CloseStdinRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedProcessServiceServer()
 }
 
@@ -70,6 +230,27 @@ type UnimplementedProcessServiceServer struct{}
 
 func (UnimplementedProcessServiceServer) Exec(context.Context, *ExecRequest) (*ExecResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Exec not implemented")
+}
+func (UnimplementedProcessServiceServer) ExecStream(grpc.BidiStreamingServer[ExecStreamRequest, ProcessEvent]) error {
+	return status.Error(codes.Unimplemented, "method ExecStream not implemented")
+}
+func (UnimplementedProcessServiceServer) Start(context.Context, *StartRequest) (*Process, error) {
+	return nil, status.Error(codes.Unimplemented, "method Start not implemented")
+}
+func (UnimplementedProcessServiceServer) Attach(*AttachRequest, grpc.ServerStreamingServer[ProcessEvent]) error {
+	return status.Error(codes.Unimplemented, "method Attach not implemented")
+}
+func (UnimplementedProcessServiceServer) ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProcesses not implemented")
+}
+func (UnimplementedProcessServiceServer) SendSignal(context.Context, *SendSignalRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendSignal not implemented")
+}
+func (UnimplementedProcessServiceServer) SendInput(context.Context, *SendInputRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendInput not implemented")
+}
+func (UnimplementedProcessServiceServer) CloseStdin(context.Context, *CloseStdinRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseStdin not implemented")
 }
 func (UnimplementedProcessServiceServer) mustEmbedUnimplementedProcessServiceServer() {}
 func (UnimplementedProcessServiceServer) testEmbeddedByValue()                        {}
@@ -110,6 +291,114 @@ func _ProcessService_Exec_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProcessService_ExecStream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ProcessServiceServer).ExecStream(&grpc.GenericServerStream[ExecStreamRequest, ProcessEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProcessService_ExecStreamServer = grpc.BidiStreamingServer[ExecStreamRequest, ProcessEvent]
+
+func _ProcessService_Start_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).Start(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_Start_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).Start(ctx, req.(*StartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProcessService_Attach_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(AttachRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ProcessServiceServer).Attach(m, &grpc.GenericServerStream[AttachRequest, ProcessEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ProcessService_AttachServer = grpc.ServerStreamingServer[ProcessEvent]
+
+func _ProcessService_ListProcesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProcessesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).ListProcesses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_ListProcesses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).ListProcesses(ctx, req.(*ListProcessesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProcessService_SendSignal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendSignalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).SendSignal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_SendSignal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).SendSignal(ctx, req.(*SendSignalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProcessService_SendInput_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendInputRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).SendInput(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_SendInput_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).SendInput(ctx, req.(*SendInputRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ProcessService_CloseStdin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseStdinRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).CloseStdin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_CloseStdin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).CloseStdin(ctx, req.(*CloseStdinRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProcessService_ServiceDesc is the grpc.ServiceDesc for ProcessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -121,7 +410,39 @@ var ProcessService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Exec",
 			Handler:    _ProcessService_Exec_Handler,
 		},
+		{
+			MethodName: "Start",
+			Handler:    _ProcessService_Start_Handler,
+		},
+		{
+			MethodName: "ListProcesses",
+			Handler:    _ProcessService_ListProcesses_Handler,
+		},
+		{
+			MethodName: "SendSignal",
+			Handler:    _ProcessService_SendSignal_Handler,
+		},
+		{
+			MethodName: "SendInput",
+			Handler:    _ProcessService_SendInput_Handler,
+		},
+		{
+			MethodName: "CloseStdin",
+			Handler:    _ProcessService_CloseStdin_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExecStream",
+			Handler:       _ProcessService_ExecStream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Attach",
+			Handler:       _ProcessService_Attach_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "wrenn/v1/process.proto",
 }

@@ -357,8 +357,12 @@ type ListSandboxesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Sandboxes on a page, 1 to 100; 0 means 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// `next_page_token` of the page before, which had the same filters.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only sandboxes in one of these states; all when empty.
+	States []SandboxState `protobuf:"varint,3,rep,packed,name=states,proto3,enum=wrenn.v1.SandboxState" json:"states,omitempty"`
+	// Only sandboxes whose metadata holds all of these, each `key=value`.
+	Metadata      []string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -405,6 +409,20 @@ func (x *ListSandboxesRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListSandboxesRequest) GetStates() []SandboxState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListSandboxesRequest) GetMetadata() []string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // ListSandboxesResponse is one page of sandboxes.
@@ -1553,11 +1571,13 @@ const file_wrenn_v1_sandbox_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"2\n" +
 	"\x11GetSandboxRequest\x12\x1d\n" +
 	"\n" +
-	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"R\n" +
+	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\"\x9e\x01\n" +
 	"\x14ListSandboxesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"p\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12.\n" +
+	"\x06states\x18\x03 \x03(\x0e2\x16.wrenn.v1.SandboxStateR\x06states\x12\x1a\n" +
+	"\bmetadata\x18\x04 \x03(\tR\bmetadata\"p\n" +
 	"\x15ListSandboxesResponse\x12/\n" +
 	"\tsandboxes\x18\x01 \x03(\v2\x11.wrenn.v1.SandboxR\tsandboxes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
@@ -1732,52 +1752,53 @@ var file_wrenn_v1_sandbox_proto_depIdxs = []int32{
 	24, // 0: wrenn.v1.CreateSandboxRequest.env:type_name -> wrenn.v1.CreateSandboxRequest.EnvEntry
 	25, // 1: wrenn.v1.CreateSandboxRequest.metadata:type_name -> wrenn.v1.CreateSandboxRequest.MetadataEntry
 	0,  // 2: wrenn.v1.CreateSandboxRequest.on_timeout:type_name -> wrenn.v1.TimeoutAction
-	23, // 3: wrenn.v1.ListSandboxesResponse.sandboxes:type_name -> wrenn.v1.Sandbox
-	1,  // 4: wrenn.v1.ResumeSandboxRequest.mode:type_name -> wrenn.v1.ResumeMode
-	23, // 5: wrenn.v1.ResumeSandboxResponse.sandbox:type_name -> wrenn.v1.Sandbox
-	12, // 6: wrenn.v1.ResumeSandboxResponse.steps:type_name -> wrenn.v1.RestoreStep
-	0,  // 7: wrenn.v1.SetSandboxTimeoutRequest.on_timeout:type_name -> wrenn.v1.TimeoutAction
-	16, // 8: wrenn.v1.ForkSandboxResponse.results:type_name -> wrenn.v1.ForkResult
-	23, // 9: wrenn.v1.ForkResult.sandbox:type_name -> wrenn.v1.Sandbox
-	17, // 10: wrenn.v1.ForkResult.error:type_name -> wrenn.v1.ForkError
-	27, // 11: wrenn.v1.ForkError.reason:type_name -> wrenn.v1.ErrorReason
-	20, // 12: wrenn.v1.ListGenerationsResponse.generations:type_name -> wrenn.v1.Generation
-	28, // 13: wrenn.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
-	2,  // 14: wrenn.v1.Sandbox.state:type_name -> wrenn.v1.SandboxState
-	27, // 15: wrenn.v1.Sandbox.state_reason:type_name -> wrenn.v1.ErrorReason
-	26, // 16: wrenn.v1.Sandbox.metadata:type_name -> wrenn.v1.Sandbox.MetadataEntry
-	28, // 17: wrenn.v1.Sandbox.created_at:type_name -> google.protobuf.Timestamp
-	28, // 18: wrenn.v1.Sandbox.started_at:type_name -> google.protobuf.Timestamp
-	28, // 19: wrenn.v1.Sandbox.last_active_at:type_name -> google.protobuf.Timestamp
-	0,  // 20: wrenn.v1.Sandbox.on_timeout:type_name -> wrenn.v1.TimeoutAction
-	28, // 21: wrenn.v1.Sandbox.paused_at:type_name -> google.protobuf.Timestamp
-	3,  // 22: wrenn.v1.SandboxService.CreateSandbox:input_type -> wrenn.v1.CreateSandboxRequest
-	4,  // 23: wrenn.v1.SandboxService.GetSandbox:input_type -> wrenn.v1.GetSandboxRequest
-	5,  // 24: wrenn.v1.SandboxService.ListSandboxes:input_type -> wrenn.v1.ListSandboxesRequest
-	7,  // 25: wrenn.v1.SandboxService.DeleteSandbox:input_type -> wrenn.v1.DeleteSandboxRequest
-	8,  // 26: wrenn.v1.SandboxService.PingSandbox:input_type -> wrenn.v1.PingSandboxRequest
-	9,  // 27: wrenn.v1.SandboxService.PauseSandbox:input_type -> wrenn.v1.PauseSandboxRequest
-	10, // 28: wrenn.v1.SandboxService.ResumeSandbox:input_type -> wrenn.v1.ResumeSandboxRequest
-	13, // 29: wrenn.v1.SandboxService.SetSandboxTimeout:input_type -> wrenn.v1.SetSandboxTimeoutRequest
-	14, // 30: wrenn.v1.SandboxService.ForkSandbox:input_type -> wrenn.v1.ForkSandboxRequest
-	18, // 31: wrenn.v1.SandboxService.ListGenerations:input_type -> wrenn.v1.ListGenerationsRequest
-	21, // 32: wrenn.v1.SandboxService.VerifyGeneration:input_type -> wrenn.v1.VerifyGenerationRequest
-	23, // 33: wrenn.v1.SandboxService.CreateSandbox:output_type -> wrenn.v1.Sandbox
-	23, // 34: wrenn.v1.SandboxService.GetSandbox:output_type -> wrenn.v1.Sandbox
-	6,  // 35: wrenn.v1.SandboxService.ListSandboxes:output_type -> wrenn.v1.ListSandboxesResponse
-	29, // 36: wrenn.v1.SandboxService.DeleteSandbox:output_type -> google.protobuf.Empty
-	23, // 37: wrenn.v1.SandboxService.PingSandbox:output_type -> wrenn.v1.Sandbox
-	23, // 38: wrenn.v1.SandboxService.PauseSandbox:output_type -> wrenn.v1.Sandbox
-	11, // 39: wrenn.v1.SandboxService.ResumeSandbox:output_type -> wrenn.v1.ResumeSandboxResponse
-	23, // 40: wrenn.v1.SandboxService.SetSandboxTimeout:output_type -> wrenn.v1.Sandbox
-	15, // 41: wrenn.v1.SandboxService.ForkSandbox:output_type -> wrenn.v1.ForkSandboxResponse
-	19, // 42: wrenn.v1.SandboxService.ListGenerations:output_type -> wrenn.v1.ListGenerationsResponse
-	22, // 43: wrenn.v1.SandboxService.VerifyGeneration:output_type -> wrenn.v1.VerifyGenerationResponse
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	2,  // 3: wrenn.v1.ListSandboxesRequest.states:type_name -> wrenn.v1.SandboxState
+	23, // 4: wrenn.v1.ListSandboxesResponse.sandboxes:type_name -> wrenn.v1.Sandbox
+	1,  // 5: wrenn.v1.ResumeSandboxRequest.mode:type_name -> wrenn.v1.ResumeMode
+	23, // 6: wrenn.v1.ResumeSandboxResponse.sandbox:type_name -> wrenn.v1.Sandbox
+	12, // 7: wrenn.v1.ResumeSandboxResponse.steps:type_name -> wrenn.v1.RestoreStep
+	0,  // 8: wrenn.v1.SetSandboxTimeoutRequest.on_timeout:type_name -> wrenn.v1.TimeoutAction
+	16, // 9: wrenn.v1.ForkSandboxResponse.results:type_name -> wrenn.v1.ForkResult
+	23, // 10: wrenn.v1.ForkResult.sandbox:type_name -> wrenn.v1.Sandbox
+	17, // 11: wrenn.v1.ForkResult.error:type_name -> wrenn.v1.ForkError
+	27, // 12: wrenn.v1.ForkError.reason:type_name -> wrenn.v1.ErrorReason
+	20, // 13: wrenn.v1.ListGenerationsResponse.generations:type_name -> wrenn.v1.Generation
+	28, // 14: wrenn.v1.Generation.created_at:type_name -> google.protobuf.Timestamp
+	2,  // 15: wrenn.v1.Sandbox.state:type_name -> wrenn.v1.SandboxState
+	27, // 16: wrenn.v1.Sandbox.state_reason:type_name -> wrenn.v1.ErrorReason
+	26, // 17: wrenn.v1.Sandbox.metadata:type_name -> wrenn.v1.Sandbox.MetadataEntry
+	28, // 18: wrenn.v1.Sandbox.created_at:type_name -> google.protobuf.Timestamp
+	28, // 19: wrenn.v1.Sandbox.started_at:type_name -> google.protobuf.Timestamp
+	28, // 20: wrenn.v1.Sandbox.last_active_at:type_name -> google.protobuf.Timestamp
+	0,  // 21: wrenn.v1.Sandbox.on_timeout:type_name -> wrenn.v1.TimeoutAction
+	28, // 22: wrenn.v1.Sandbox.paused_at:type_name -> google.protobuf.Timestamp
+	3,  // 23: wrenn.v1.SandboxService.CreateSandbox:input_type -> wrenn.v1.CreateSandboxRequest
+	4,  // 24: wrenn.v1.SandboxService.GetSandbox:input_type -> wrenn.v1.GetSandboxRequest
+	5,  // 25: wrenn.v1.SandboxService.ListSandboxes:input_type -> wrenn.v1.ListSandboxesRequest
+	7,  // 26: wrenn.v1.SandboxService.DeleteSandbox:input_type -> wrenn.v1.DeleteSandboxRequest
+	8,  // 27: wrenn.v1.SandboxService.PingSandbox:input_type -> wrenn.v1.PingSandboxRequest
+	9,  // 28: wrenn.v1.SandboxService.PauseSandbox:input_type -> wrenn.v1.PauseSandboxRequest
+	10, // 29: wrenn.v1.SandboxService.ResumeSandbox:input_type -> wrenn.v1.ResumeSandboxRequest
+	13, // 30: wrenn.v1.SandboxService.SetSandboxTimeout:input_type -> wrenn.v1.SetSandboxTimeoutRequest
+	14, // 31: wrenn.v1.SandboxService.ForkSandbox:input_type -> wrenn.v1.ForkSandboxRequest
+	18, // 32: wrenn.v1.SandboxService.ListGenerations:input_type -> wrenn.v1.ListGenerationsRequest
+	21, // 33: wrenn.v1.SandboxService.VerifyGeneration:input_type -> wrenn.v1.VerifyGenerationRequest
+	23, // 34: wrenn.v1.SandboxService.CreateSandbox:output_type -> wrenn.v1.Sandbox
+	23, // 35: wrenn.v1.SandboxService.GetSandbox:output_type -> wrenn.v1.Sandbox
+	6,  // 36: wrenn.v1.SandboxService.ListSandboxes:output_type -> wrenn.v1.ListSandboxesResponse
+	29, // 37: wrenn.v1.SandboxService.DeleteSandbox:output_type -> google.protobuf.Empty
+	23, // 38: wrenn.v1.SandboxService.PingSandbox:output_type -> wrenn.v1.Sandbox
+	23, // 39: wrenn.v1.SandboxService.PauseSandbox:output_type -> wrenn.v1.Sandbox
+	11, // 40: wrenn.v1.SandboxService.ResumeSandbox:output_type -> wrenn.v1.ResumeSandboxResponse
+	23, // 41: wrenn.v1.SandboxService.SetSandboxTimeout:output_type -> wrenn.v1.Sandbox
+	15, // 42: wrenn.v1.SandboxService.ForkSandbox:output_type -> wrenn.v1.ForkSandboxResponse
+	19, // 43: wrenn.v1.SandboxService.ListGenerations:output_type -> wrenn.v1.ListGenerationsResponse
+	22, // 44: wrenn.v1.SandboxService.VerifyGeneration:output_type -> wrenn.v1.VerifyGenerationResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_wrenn_v1_sandbox_proto_init() }

@@ -23,9 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from wrenn.v1 import options_pb2 as wrenn_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13wrenn/v1/file.proto\x12\x08wrenn.v1\x1a\x19google/api/httpbody.proto\"\x81\x01\n\x10WriteFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n\x04\x66ile\x18\x03 \x01(\x0cR\x04\x66ile\x12\x12\n\x04user\x18\x04 \x01(\tR\x04user\x12\x12\n\x04mode\x18\x05 \x01(\rR\x04mode\"F\n\x11WriteFileResponse\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x01R\tsizeBytes\"D\n\x0fReadFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path2\x90\x01\n\x0b\x46ileService\x12\x44\n\tWriteFile\x12\x1a.wrenn.v1.WriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse\x12;\n\x08ReadFile\x12\x19.wrenn.v1.ReadFileRequest\x1a\x14.google.api.HttpBodyB\x89\x01\n\x0c\x63om.wrenn.v1B\tFileProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13wrenn/v1/file.proto\x12\x08wrenn.v1\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16wrenn/v1/options.proto\"\x81\x01\n\x10WriteFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n\x04\x66ile\x18\x03 \x01(\x0cR\x04\x66ile\x12\x12\n\x04user\x18\x04 \x01(\tR\x04user\x12\x12\n\x04mode\x18\x05 \x01(\rR\x04mode\"F\n\x11WriteFileResponse\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x01R\tsizeBytes\"D\n\x0fReadFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"\x9d\x01\n\x16StreamWriteFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12(\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x66ile\x12\x12\n\x04user\x18\x04 \x01(\tR\x04user\x12\x12\n\x04mode\x18\x05 \x01(\rR\x04mode\"J\n\x15StreamReadFileRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"\xbf\x02\n\x08\x46ileInfo\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12&\n\x04type\x18\x03 \x01(\x0e\x32\x12.wrenn.v1.FileTypeR\x04type\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x01R\tsizeBytes\x12\x12\n\x04mode\x18\x05 \x01(\rR\x04mode\x12 \n\x0bpermissions\x18\x06 \x01(\tR\x0bpermissions\x12\x14\n\x05owner\x18\x07 \x01(\tR\x05owner\x12\x14\n\x05group\x18\x08 \x01(\tR\x05group\x12;\n\x0bmodified_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nmodifiedAt\x12%\n\x0esymlink_target\x18\n \x01(\tR\rsymlinkTarget\"@\n\x0bStatRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"\x95\x01\n\x0eListDirRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x14\n\x05\x64\x65pth\x18\x03 \x01(\rR\x05\x64\x65pth\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\"g\n\x0fListDirResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.wrenn.v1.FileInfoR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"k\n\x0eMakeDirRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n\x04user\x18\x03 \x01(\tR\x04user\x12\x12\n\x04mode\x18\x04 \x01(\rR\x04mode\"z\n\x0bMoveRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x16\n\x06source\x18\x02 \x01(\tR\x06source\x12 \n\x0b\x64\x65stination\x18\x03 \x01(\tR\x0b\x64\x65stination\x12\x12\n\x04user\x18\x04 \x01(\tR\x04user\"B\n\rRemoveRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"b\n\x0fWatchDirRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x1c\n\trecursive\x18\x03 \x01(\x08R\trecursive\"\x8a\x01\n\tFileEvent\x12+\n\x04type\x18\x01 \x01(\x0e\x32\x17.wrenn.v1.FileEventTypeR\x04type\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x19\n\x08old_path\x18\x03 \x01(\tR\x07oldPath\x12!\n\x0cis_directory\x18\x04 \x01(\x08R\x0bisDirectory*~\n\x08\x46ileType\x12\x19\n\x15\x46ILE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46ILE_TYPE_FILE\x10\x01\x12\x17\n\x13\x46ILE_TYPE_DIRECTORY\x10\x02\x12\x15\n\x11\x46ILE_TYPE_SYMLINK\x10\x03\x12\x13\n\x0f\x46ILE_TYPE_OTHER\x10\x04*\xf3\x01\n\rFileEventType\x12\x1f\n\x1b\x46ILE_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46ILE_EVENT_TYPE_READY\x10\x01\x12\x1a\n\x16\x46ILE_EVENT_TYPE_CREATE\x10\x02\x12\x19\n\x15\x46ILE_EVENT_TYPE_WRITE\x10\x03\x12\x1a\n\x16\x46ILE_EVENT_TYPE_REMOVE\x10\x04\x12\x1a\n\x16\x46ILE_EVENT_TYPE_RENAME\x10\x05\x12\x19\n\x15\x46ILE_EVENT_TYPE_CHMOD\x10\x06\x12\x1c\n\x18\x46ILE_EVENT_TYPE_OVERFLOW\x10\x07\x32\x9c\x05\n\x0b\x46ileService\x12Y\n\tWriteFile\x12\x1a.wrenn.v1.WriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse\"\x13\xaa\xbb\x18\x0fStreamWriteFile\x12;\n\x08ReadFile\x12\x19.wrenn.v1.ReadFileRequest\x1a\x14.google.api.HttpBody\x12R\n\x0fStreamWriteFile\x12 .wrenn.v1.StreamWriteFileRequest\x1a\x1b.wrenn.v1.WriteFileResponse(\x01\x12I\n\x0eStreamReadFile\x12\x1f.wrenn.v1.StreamReadFileRequest\x1a\x14.google.api.HttpBody0\x01\x12\x31\n\x04Stat\x12\x15.wrenn.v1.StatRequest\x1a\x12.wrenn.v1.FileInfo\x12>\n\x07ListDir\x12\x18.wrenn.v1.ListDirRequest\x1a\x19.wrenn.v1.ListDirResponse\x12\x37\n\x07MakeDir\x12\x18.wrenn.v1.MakeDirRequest\x1a\x12.wrenn.v1.FileInfo\x12\x31\n\x04Move\x12\x15.wrenn.v1.MoveRequest\x1a\x12.wrenn.v1.FileInfo\x12\x39\n\x06Remove\x12\x17.wrenn.v1.RemoveRequest\x1a\x16.google.protobuf.Empty\x12<\n\x08WatchDir\x12\x19.wrenn.v1.WatchDirRequest\x1a\x13.wrenn.v1.FileEvent0\x01\x42\x89\x01\n\x0c\x63om.wrenn.v1B\tFileProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +36,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wrenn.v1.file_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\014com.wrenn.v1B\tFileProtoP\001Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\242\002\003WXX\252\002\010Wrenn.V1\312\002\010Wrenn\\V1\342\002\024Wrenn\\V1\\GPBMetadata\352\002\tWrenn::V1'
-  _globals['_WRITEFILEREQUEST']._serialized_start=61
-  _globals['_WRITEFILEREQUEST']._serialized_end=190
-  _globals['_WRITEFILERESPONSE']._serialized_start=192
-  _globals['_WRITEFILERESPONSE']._serialized_end=262
-  _globals['_READFILEREQUEST']._serialized_start=264
-  _globals['_READFILEREQUEST']._serialized_end=332
-  _globals['_FILESERVICE']._serialized_start=335
-  _globals['_FILESERVICE']._serialized_end=479
+  _globals['_FILESERVICE'].methods_by_name['WriteFile']._loaded_options = None
+  _globals['_FILESERVICE'].methods_by_name['WriteFile']._serialized_options = b'\252\273\030\017StreamWriteFile'
+  _globals['_FILETYPE']._serialized_start=1843
+  _globals['_FILETYPE']._serialized_end=1969
+  _globals['_FILEEVENTTYPE']._serialized_start=1972
+  _globals['_FILEEVENTTYPE']._serialized_end=2215
+  _globals['_WRITEFILEREQUEST']._serialized_start=147
+  _globals['_WRITEFILEREQUEST']._serialized_end=276
+  _globals['_WRITEFILERESPONSE']._serialized_start=278
+  _globals['_WRITEFILERESPONSE']._serialized_end=348
+  _globals['_READFILEREQUEST']._serialized_start=350
+  _globals['_READFILEREQUEST']._serialized_end=418
+  _globals['_STREAMWRITEFILEREQUEST']._serialized_start=421
+  _globals['_STREAMWRITEFILEREQUEST']._serialized_end=578
+  _globals['_STREAMREADFILEREQUEST']._serialized_start=580
+  _globals['_STREAMREADFILEREQUEST']._serialized_end=654
+  _globals['_FILEINFO']._serialized_start=657
+  _globals['_FILEINFO']._serialized_end=976
+  _globals['_STATREQUEST']._serialized_start=978
+  _globals['_STATREQUEST']._serialized_end=1042
+  _globals['_LISTDIRREQUEST']._serialized_start=1045
+  _globals['_LISTDIRREQUEST']._serialized_end=1194
+  _globals['_LISTDIRRESPONSE']._serialized_start=1196
+  _globals['_LISTDIRRESPONSE']._serialized_end=1299
+  _globals['_MAKEDIRREQUEST']._serialized_start=1301
+  _globals['_MAKEDIRREQUEST']._serialized_end=1408
+  _globals['_MOVEREQUEST']._serialized_start=1410
+  _globals['_MOVEREQUEST']._serialized_end=1532
+  _globals['_REMOVEREQUEST']._serialized_start=1534
+  _globals['_REMOVEREQUEST']._serialized_end=1600
+  _globals['_WATCHDIRREQUEST']._serialized_start=1602
+  _globals['_WATCHDIRREQUEST']._serialized_end=1700
+  _globals['_FILEEVENT']._serialized_start=1703
+  _globals['_FILEEVENT']._serialized_end=1841
+  _globals['_FILESERVICE']._serialized_start=2218
+  _globals['_FILESERVICE']._serialized_end=2886
 # @@protoc_insertion_point(module_scope)

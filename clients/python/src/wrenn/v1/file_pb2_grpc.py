@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from wrenn.v1 import file_pb2 as wrenn_dot_v1_dot_file__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -27,7 +28,9 @@ if _version_not_supported:
 
 
 class FileServiceStub:
-    """FileService reads and writes files in a sandbox.
+    """FileService reads, writes, lists, moves, removes and watches files in a
+    sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+    does it is root, so permissions keep no call from a file.
     """
 
     def __init__(self, channel):
@@ -46,16 +49,58 @@ class FileServiceStub:
                 request_serializer=wrenn_dot_v1_dot_file__pb2.ReadFileRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.StreamWriteFile = channel.stream_unary(
+                '/wrenn.v1.FileService/StreamWriteFile',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.StreamWriteFileRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.WriteFileResponse.FromString,
+                _registered_method=True)
+        self.StreamReadFile = channel.unary_stream(
+                '/wrenn.v1.FileService/StreamReadFile',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.StreamReadFileRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.Stat = channel.unary_unary(
+                '/wrenn.v1.FileService/Stat',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.StatRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+                _registered_method=True)
+        self.ListDir = channel.unary_unary(
+                '/wrenn.v1.FileService/ListDir',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.ListDirRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.ListDirResponse.FromString,
+                _registered_method=True)
+        self.MakeDir = channel.unary_unary(
+                '/wrenn.v1.FileService/MakeDir',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.MakeDirRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+                _registered_method=True)
+        self.Move = channel.unary_unary(
+                '/wrenn.v1.FileService/Move',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.MoveRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+                _registered_method=True)
+        self.Remove = channel.unary_unary(
+                '/wrenn.v1.FileService/Remove',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.RemoveRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.WatchDir = channel.unary_stream(
+                '/wrenn.v1.FileService/WatchDir',
+                request_serializer=wrenn_dot_v1_dot_file__pb2.WatchDirRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_file__pb2.FileEvent.FromString,
+                _registered_method=True)
 
 
 class FileServiceServicer:
-    """FileService reads and writes files in a sandbox.
+    """FileService reads, writes, lists, moves, removes and watches files in a
+    sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+    does it is root, so permissions keep no call from a file.
     """
 
     def WriteFile(self, request, context):
         """WriteFile writes a whole file of up to 3 MiB; a file there is replaced.
         Over HTTP it also takes multipart/form-data with the fields `path`, `file`
-        and optionally `user` and `mode`.
+        and optionally `user` and `mode`, then of any size, as StreamWriteFile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +108,72 @@ class FileServiceServicer:
 
     def ReadFile(self, request, context):
         """ReadFile returns a whole file of up to 3 MiB; over HTTP the raw bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamWriteFile(self, request_iterator, context):
+        """StreamWriteFile writes a file of any size. The first message holds all
+        fields, those after it only `file`. The file appears under its path, whole,
+        when the stream has ended; until then what was there stays. A stream that
+        breaks leaves nothing.
+
+        Over HTTP the body is the file, with `path`, `user` and `mode` as query
+        parameters; or it is multipart/form-data with `path` and then `file`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamReadFile(self, request, context):
+        """StreamReadFile returns a file of any size in pieces; over HTTP the raw bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stat(self, request, context):
+        """Stat says what is at a path; a symbolic link is not followed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDir(self, request, context):
+        """ListDir lists what is in a directory, and in those in it down to `depth`, in
+        the order of paths. Symbolic links are listed, not followed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeDir(self, request, context):
+        """MakeDir makes a directory and those above it. One that is there is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Move(self, request, context):
+        """Move gives a file or directory another path on the same filesystem. A file
+        that is there is replaced; directories above it are made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Remove(self, request, context):
+        """Remove deletes a file, a link, or a directory with all that is in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchDir(self, request, context):
+        """WatchDir tells what happens in a directory from now on. The first event is
+        `FILE_EVENT_TYPE_READY`: all that happens after it is told. It stays open
+        while the sandbox is paused; after the resume an overflow is told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +192,46 @@ def add_FileServiceServicer_to_server(servicer, server):
                     request_deserializer=wrenn_dot_v1_dot_file__pb2.ReadFileRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'StreamWriteFile': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamWriteFile,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.StreamWriteFileRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.WriteFileResponse.SerializeToString,
+            ),
+            'StreamReadFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamReadFile,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.StreamReadFileRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'Stat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stat,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.StatRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.FileInfo.SerializeToString,
+            ),
+            'ListDir': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDir,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.ListDirRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.ListDirResponse.SerializeToString,
+            ),
+            'MakeDir': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeDir,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.MakeDirRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.FileInfo.SerializeToString,
+            ),
+            'Move': grpc.unary_unary_rpc_method_handler(
+                    servicer.Move,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.MoveRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.FileInfo.SerializeToString,
+            ),
+            'Remove': grpc.unary_unary_rpc_method_handler(
+                    servicer.Remove,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.RemoveRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'WatchDir': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchDir,
+                    request_deserializer=wrenn_dot_v1_dot_file__pb2.WatchDirRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_file__pb2.FileEvent.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'wrenn.v1.FileService', rpc_method_handlers)
@@ -90,7 +241,9 @@ def add_FileServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FileService:
-    """FileService reads and writes files in a sandbox.
+    """FileService reads, writes, lists, moves, removes and watches files in a
+    sandbox. Paths are absolute. `user` owns what a call makes; the daemon that
+    does it is root, so permissions keep no call from a file.
     """
 
     @staticmethod
@@ -137,6 +290,222 @@ class FileService:
             '/wrenn.v1.FileService/ReadFile',
             wrenn_dot_v1_dot_file__pb2.ReadFileRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamWriteFile(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/wrenn.v1.FileService/StreamWriteFile',
+            wrenn_dot_v1_dot_file__pb2.StreamWriteFileRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.WriteFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamReadFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wrenn.v1.FileService/StreamReadFile',
+            wrenn_dot_v1_dot_file__pb2.StreamReadFileRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.FileService/Stat',
+            wrenn_dot_v1_dot_file__pb2.StatRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDir(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.FileService/ListDir',
+            wrenn_dot_v1_dot_file__pb2.ListDirRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.ListDirResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeDir(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.FileService/MakeDir',
+            wrenn_dot_v1_dot_file__pb2.MakeDirRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Move(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.FileService/Move',
+            wrenn_dot_v1_dot_file__pb2.MoveRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.FileInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Remove(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.FileService/Remove',
+            wrenn_dot_v1_dot_file__pb2.RemoveRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchDir(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wrenn.v1.FileService/WatchDir',
+            wrenn_dot_v1_dot_file__pb2.WatchDirRequest.SerializeToString,
+            wrenn_dot_v1_dot_file__pb2.FileEvent.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wrenn/v1/options.proto\x12\x08wrenn.v1*\x87\x01\n\x0f\x41uthRequirement\x12 \n\x1c\x41UTH_REQUIREMENT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41UTH_REQUIREMENT_NONE\x10\x01\x12\x19\n\x15\x41UTH_REQUIREMENT_USER\x10\x02\x12\x1c\n\x18\x41UTH_REQUIREMENT_API_KEY\x10\x03\x42\x8c\x01\n\x0c\x63om.wrenn.v1B\x0cOptionsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wrenn/v1/options.proto\x12\x08wrenn.v1\x1a google/protobuf/descriptor.proto*\x87\x01\n\x0f\x41uthRequirement\x12 \n\x1c\x41UTH_REQUIREMENT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41UTH_REQUIREMENT_NONE\x10\x01\x12\x19\n\x15\x41UTH_REQUIREMENT_USER\x10\x02\x12\x1c\n\x18\x41UTH_REQUIREMENT_API_KEY\x10\x03:>\n\tmultipart\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\tR\tmultipartB\x8c\x01\n\x0c\x63om.wrenn.v1B\x0cOptionsProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +33,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wrenn.v1.options_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\014com.wrenn.v1B\014OptionsProtoP\001Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\242\002\003WXX\252\002\010Wrenn.V1\312\002\010Wrenn\\V1\342\002\024Wrenn\\V1\\GPBMetadata\352\002\tWrenn::V1'
-  _globals['_AUTHREQUIREMENT']._serialized_start=37
-  _globals['_AUTHREQUIREMENT']._serialized_end=172
+  _globals['_AUTHREQUIREMENT']._serialized_start=71
+  _globals['_AUTHREQUIREMENT']._serialized_end=206
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from typing import ClassVar as _ClassVar
@@ -14,3 +15,5 @@ AUTH_REQUIREMENT_UNSPECIFIED: AuthRequirement
 AUTH_REQUIREMENT_NONE: AuthRequirement
 AUTH_REQUIREMENT_USER: AuthRequirement
 AUTH_REQUIREMENT_API_KEY: AuthRequirement
+MULTIPART_FIELD_NUMBER: _ClassVar[int]
+multipart: _descriptor.FieldDescriptor

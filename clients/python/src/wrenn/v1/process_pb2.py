@@ -22,9 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wrenn/v1/process.proto\x12\x08wrenn.v1\"\x99\x02\n\x0b\x45xecRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x10\n\x03\x63md\x18\x02 \x01(\tR\x03\x63md\x12\x12\n\x04\x61rgs\x18\x03 \x03(\tR\x04\x61rgs\x12\x1f\n\x0btimeout_sec\x18\x04 \x01(\x05R\ntimeoutSec\x12\x30\n\x03\x65nv\x18\x05 \x03(\x0b\x32\x1e.wrenn.v1.ExecRequest.EnvEntryR\x03\x65nv\x12\x10\n\x03\x63wd\x18\x06 \x01(\tR\x03\x63wd\x12\x12\n\x04user\x18\x07 \x01(\tR\x04user\x12\x14\n\x05stdin\x18\x08 \x01(\x0cR\x05stdin\x1a\x36\n\x08\x45nvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xac\x02\n\x0c\x45xecResponse\x12\x16\n\x06stdout\x18\x01 \x01(\x0cR\x06stdout\x12\x16\n\x06stderr\x18\x02 \x01(\x0cR\x06stderr\x12\x1f\n\x0bstdout_text\x18\x03 \x01(\tR\nstdoutText\x12\x1f\n\x0bstderr_text\x18\x04 \x01(\tR\nstderrText\x12)\n\x10stdout_truncated\x18\x05 \x01(\x08R\x0fstdoutTruncated\x12)\n\x10stderr_truncated\x18\x06 \x01(\x08R\x0fstderrTruncated\x12\x1b\n\texit_code\x18\x07 \x01(\x05R\x08\x65xitCode\x12\x16\n\x06signal\x18\x08 \x01(\tR\x06signal\x12\x1f\n\x0b\x64uration_ms\x18\t \x01(\x01R\ndurationMs2G\n\x0eProcessService\x12\x35\n\x04\x45xec\x12\x15.wrenn.v1.ExecRequest\x1a\x16.wrenn.v1.ExecResponseB\x8c\x01\n\x0c\x63om.wrenn.v1B\x0cProcessProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16wrenn/v1/process.proto\x12\x08wrenn.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n\x0b\x45xecRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x10\n\x03\x63md\x18\x02 \x01(\tR\x03\x63md\x12\x12\n\x04\x61rgs\x18\x03 \x03(\tR\x04\x61rgs\x12\x1f\n\x0btimeout_sec\x18\x04 \x01(\x05R\ntimeoutSec\x12\x30\n\x03\x65nv\x18\x05 \x03(\x0b\x32\x1e.wrenn.v1.ExecRequest.EnvEntryR\x03\x65nv\x12\x10\n\x03\x63wd\x18\x06 \x01(\tR\x03\x63wd\x12\x12\n\x04user\x18\x07 \x01(\tR\x04user\x12\x14\n\x05stdin\x18\x08 \x01(\x0cR\x05stdin\x1a\x36\n\x08\x45nvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xac\x02\n\x0c\x45xecResponse\x12\x16\n\x06stdout\x18\x01 \x01(\x0cR\x06stdout\x12\x16\n\x06stderr\x18\x02 \x01(\x0cR\x06stderr\x12\x1f\n\x0bstdout_text\x18\x03 \x01(\tR\nstdoutText\x12\x1f\n\x0bstderr_text\x18\x04 \x01(\tR\nstderrText\x12)\n\x10stdout_truncated\x18\x05 \x01(\x08R\x0fstdoutTruncated\x12)\n\x10stderr_truncated\x18\x06 \x01(\x08R\x0fstderrTruncated\x12\x1b\n\texit_code\x18\x07 \x01(\x05R\x08\x65xitCode\x12\x16\n\x06signal\x18\x08 \x01(\tR\x06signal\x12\x1f\n\x0b\x64uration_ms\x18\t \x01(\x01R\ndurationMs\"\xaf\x02\n\x0bProcessSpec\x12\x10\n\x03\x63md\x18\x01 \x01(\tR\x03\x63md\x12\x12\n\x04\x61rgs\x18\x02 \x03(\tR\x04\x61rgs\x12\x30\n\x03\x65nv\x18\x03 \x03(\x0b\x32\x1e.wrenn.v1.ProcessSpec.EnvEntryR\x03\x65nv\x12\x10\n\x03\x63wd\x18\x04 \x01(\tR\x03\x63wd\x12\x12\n\x04user\x18\x05 \x01(\tR\x04user\x12\x1f\n\x0btimeout_sec\x18\x06 \x01(\x05R\ntimeoutSec\x12(\n\x03pty\x18\x07 \x01(\x0b\x32\x16.wrenn.v1.TerminalSizeR\x03pty\x12\x1f\n\x0b\x63lose_stdin\x18\x08 \x01(\x08R\ncloseStdin\x1a\x36\n\x08\x45nvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"6\n\x0cTerminalSize\x12\x12\n\x04\x63ols\x18\x01 \x01(\rR\x04\x63ols\x12\x12\n\x04rows\x18\x02 \x01(\rR\x04rows\"\xcb\x02\n\x11\x45xecStreamRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12-\n\x05start\x18\x02 \x01(\x0b\x32\x15.wrenn.v1.ProcessSpecH\x00R\x05start\x12.\n\x06\x61ttach\x18\x03 \x01(\x0b\x32\x14.wrenn.v1.AttachSpecH\x00R\x06\x61ttach\x12\x16\n\x05stdin\x18\x04 \x01(\x0cH\x00R\x05stdin\x12\x37\n\x0b\x63lose_stdin\x18\x05 \x01(\x0b\x32\x14.wrenn.v1.CloseInputH\x00R\ncloseStdin\x12\x30\n\x06resize\x18\x06 \x01(\x0b\x32\x16.wrenn.v1.TerminalSizeH\x00R\x06resize\x12*\n\x06signal\x18\x07 \x01(\x0e\x32\x10.wrenn.v1.SignalH\x00R\x06signalB\t\n\x07message\"S\n\nAttachSpec\x12\x1d\n\nprocess_id\x18\x01 \x01(\tR\tprocessId\x12\x1b\n\x06offset\x18\x02 \x01(\x01H\x00R\x06offset\x88\x01\x01\x42\t\n\x07_offset\"\x0c\n\nCloseInput\"\x93\x02\n\x0cProcessEvent\x12\x34\n\x07started\x18\x01 \x01(\x0b\x32\x18.wrenn.v1.ProcessStartedH\x00R\x07started\x12\x31\n\x06stdout\x18\x02 \x01(\x0b\x32\x17.wrenn.v1.ProcessOutputH\x00R\x06stdout\x12\x31\n\x06stderr\x18\x03 \x01(\x0b\x32\x17.wrenn.v1.ProcessOutputH\x00R\x06stderr\x12+\n\x03pty\x18\x04 \x01(\x0b\x32\x17.wrenn.v1.ProcessOutputH\x00R\x03pty\x12\x31\n\x06\x65xited\x18\x05 \x01(\x0b\x32\x17.wrenn.v1.ProcessExitedH\x00R\x06\x65xitedB\x07\n\x05\x65vent\"A\n\x0eProcessStarted\x12\x1d\n\nprocess_id\x18\x01 \x01(\tR\tprocessId\x12\x10\n\x03pid\x18\x02 \x01(\rR\x03pid\";\n\rProcessOutput\x12\x16\n\x06offset\x18\x01 \x01(\x01R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\"\x93\x01\n\rProcessExited\x12\x1b\n\texit_code\x18\x01 \x01(\x05R\x08\x65xitCode\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x14.wrenn.v1.ExitReasonR\x06reason\x12\x1f\n\x0b\x64uration_ms\x18\x04 \x01(\x01R\ndurationMs\"^\n\x0cStartRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12/\n\x07process\x18\x02 \x01(\x0b\x32\x15.wrenn.v1.ProcessSpecR\x07process\"\xc8\x02\n\x07Process\x12\x1d\n\nprocess_id\x18\x01 \x01(\tR\tprocessId\x12\x10\n\x03pid\x18\x02 \x01(\rR\x03pid\x12\x10\n\x03\x63md\x18\x03 \x01(\tR\x03\x63md\x12\x12\n\x04\x61rgs\x18\x04 \x03(\tR\x04\x61rgs\x12\x12\n\x04user\x18\x05 \x01(\tR\x04user\x12\x10\n\x03\x63wd\x18\x06 \x01(\tR\x03\x63wd\x12\x10\n\x03pty\x18\x07 \x01(\x08R\x03pty\x12\x39\n\nstarted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12/\n\x06\x65xited\x18\t \x01(\x0b\x32\x17.wrenn.v1.ProcessExitedR\x06\x65xited\x12!\n\x0c\x66irst_offset\x18\n \x01(\x01R\x0b\x66irstOffset\x12\x1f\n\x0bnext_offset\x18\x0b \x01(\x01R\nnextOffset\"u\n\rAttachRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n\nprocess_id\x18\x02 \x01(\tR\tprocessId\x12\x1b\n\x06offset\x18\x03 \x01(\x01H\x00R\x06offset\x88\x01\x01\x42\t\n\x07_offset\"5\n\x14ListProcessesRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\"H\n\x15ListProcessesResponse\x12/\n\tprocesses\x18\x01 \x03(\x0b\x32\x11.wrenn.v1.ProcessR\tprocesses\"{\n\x11SendSignalRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n\nprocess_id\x18\x02 \x01(\tR\tprocessId\x12(\n\x06signal\x18\x03 \x01(\x0e\x32\x10.wrenn.v1.SignalR\x06signal\"f\n\x10SendInputRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n\nprocess_id\x18\x02 \x01(\tR\tprocessId\x12\x14\n\x05input\x18\x03 \x01(\x0cR\x05input\"Q\n\x11\x43loseStdinRequest\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n\nprocess_id\x18\x02 \x01(\tR\tprocessId*\xb7\x01\n\x06Signal\x12\x16\n\x12SIGNAL_UNSPECIFIED\x10\x00\x12\x0e\n\nSIGNAL_HUP\x10\x01\x12\x0e\n\nSIGNAL_INT\x10\x02\x12\x0f\n\x0bSIGNAL_QUIT\x10\x03\x12\x0f\n\x0bSIGNAL_KILL\x10\t\x12\x0f\n\x0bSIGNAL_USR1\x10\n\x12\x0f\n\x0bSIGNAL_USR2\x10\x0c\x12\x0f\n\x0bSIGNAL_TERM\x10\x0f\x12\x0f\n\x0bSIGNAL_CONT\x10\x12\x12\x0f\n\x0bSIGNAL_STOP\x10\x13*t\n\nExitReason\x12\x1b\n\x17\x45XIT_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XIT_REASON_EXITED\x10\x01\x12\x18\n\x14\x45XIT_REASON_SIGNALED\x10\x02\x12\x17\n\x13\x45XIT_REASON_TIMEOUT\x10\x03\x32\x98\x04\n\x0eProcessService\x12\x35\n\x04\x45xec\x12\x15.wrenn.v1.ExecRequest\x1a\x16.wrenn.v1.ExecResponse\x12\x45\n\nExecStream\x12\x1b.wrenn.v1.ExecStreamRequest\x1a\x16.wrenn.v1.ProcessEvent(\x01\x30\x01\x12\x32\n\x05Start\x12\x16.wrenn.v1.StartRequest\x1a\x11.wrenn.v1.Process\x12;\n\x06\x41ttach\x12\x17.wrenn.v1.AttachRequest\x1a\x16.wrenn.v1.ProcessEvent0\x01\x12P\n\rListProcesses\x12\x1e.wrenn.v1.ListProcessesRequest\x1a\x1f.wrenn.v1.ListProcessesResponse\x12\x41\n\nSendSignal\x12\x1b.wrenn.v1.SendSignalRequest\x1a\x16.google.protobuf.Empty\x12?\n\tSendInput\x12\x1a.wrenn.v1.SendInputRequest\x1a\x16.google.protobuf.Empty\x12\x41\n\nCloseStdin\x12\x1b.wrenn.v1.CloseStdinRequest\x1a\x16.google.protobuf.EmptyB\x8c\x01\n\x0c\x63om.wrenn.v1B\x0cProcessProtoP\x01Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\xa2\x02\x03WXX\xaa\x02\x08Wrenn.V1\xca\x02\x08Wrenn\\V1\xe2\x02\x14Wrenn\\V1\\GPBMetadata\xea\x02\tWrenn::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +36,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\014com.wrenn.v1B\014ProcessProtoP\001Z-wrenn.example/clients/go/gen/wrenn/v1;wrennv1\242\002\003WXX\252\002\010Wrenn.V1\312\002\010Wrenn\\V1\342\002\024Wrenn\\V1\\GPBMetadata\352\002\tWrenn::V1'
   _globals['_EXECREQUEST_ENVENTRY']._loaded_options = None
   _globals['_EXECREQUEST_ENVENTRY']._serialized_options = b'8\001'
-  _globals['_EXECREQUEST']._serialized_start=37
-  _globals['_EXECREQUEST']._serialized_end=318
-  _globals['_EXECREQUEST_ENVENTRY']._serialized_start=264
-  _globals['_EXECREQUEST_ENVENTRY']._serialized_end=318
-  _globals['_EXECRESPONSE']._serialized_start=321
-  _globals['_EXECRESPONSE']._serialized_end=621
-  _globals['_PROCESSSERVICE']._serialized_start=623
-  _globals['_PROCESSSERVICE']._serialized_end=694
+  _globals['_PROCESSSPEC_ENVENTRY']._loaded_options = None
+  _globals['_PROCESSSPEC_ENVENTRY']._serialized_options = b'8\001'
+  _globals['_SIGNAL']._serialized_start=3024
+  _globals['_SIGNAL']._serialized_end=3207
+  _globals['_EXITREASON']._serialized_start=3209
+  _globals['_EXITREASON']._serialized_end=3325
+  _globals['_EXECREQUEST']._serialized_start=99
+  _globals['_EXECREQUEST']._serialized_end=380
+  _globals['_EXECREQUEST_ENVENTRY']._serialized_start=326
+  _globals['_EXECREQUEST_ENVENTRY']._serialized_end=380
+  _globals['_EXECRESPONSE']._serialized_start=383
+  _globals['_EXECRESPONSE']._serialized_end=683
+  _globals['_PROCESSSPEC']._serialized_start=686
+  _globals['_PROCESSSPEC']._serialized_end=989
+  _globals['_PROCESSSPEC_ENVENTRY']._serialized_start=326
+  _globals['_PROCESSSPEC_ENVENTRY']._serialized_end=380
+  _globals['_TERMINALSIZE']._serialized_start=991
+  _globals['_TERMINALSIZE']._serialized_end=1045
+  _globals['_EXECSTREAMREQUEST']._serialized_start=1048
+  _globals['_EXECSTREAMREQUEST']._serialized_end=1379
+  _globals['_ATTACHSPEC']._serialized_start=1381
+  _globals['_ATTACHSPEC']._serialized_end=1464
+  _globals['_CLOSEINPUT']._serialized_start=1466
+  _globals['_CLOSEINPUT']._serialized_end=1478
+  _globals['_PROCESSEVENT']._serialized_start=1481
+  _globals['_PROCESSEVENT']._serialized_end=1756
+  _globals['_PROCESSSTARTED']._serialized_start=1758
+  _globals['_PROCESSSTARTED']._serialized_end=1823
+  _globals['_PROCESSOUTPUT']._serialized_start=1825
+  _globals['_PROCESSOUTPUT']._serialized_end=1884
+  _globals['_PROCESSEXITED']._serialized_start=1887
+  _globals['_PROCESSEXITED']._serialized_end=2034
+  _globals['_STARTREQUEST']._serialized_start=2036
+  _globals['_STARTREQUEST']._serialized_end=2130
+  _globals['_PROCESS']._serialized_start=2133
+  _globals['_PROCESS']._serialized_end=2461
+  _globals['_ATTACHREQUEST']._serialized_start=2463
+  _globals['_ATTACHREQUEST']._serialized_end=2580
+  _globals['_LISTPROCESSESREQUEST']._serialized_start=2582
+  _globals['_LISTPROCESSESREQUEST']._serialized_end=2635
+  _globals['_LISTPROCESSESRESPONSE']._serialized_start=2637
+  _globals['_LISTPROCESSESRESPONSE']._serialized_end=2709
+  _globals['_SENDSIGNALREQUEST']._serialized_start=2711
+  _globals['_SENDSIGNALREQUEST']._serialized_end=2834
+  _globals['_SENDINPUTREQUEST']._serialized_start=2836
+  _globals['_SENDINPUTREQUEST']._serialized_end=2938
+  _globals['_CLOSESTDINREQUEST']._serialized_start=2940
+  _globals['_CLOSESTDINREQUEST']._serialized_end=3021
+  _globals['_PROCESSSERVICE']._serialized_start=3328
+  _globals['_PROCESSSERVICE']._serialized_end=3864
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from wrenn.v1 import process_pb2 as wrenn_dot_v1_dot_process__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +27,15 @@ if _version_not_supported:
 
 
 class ProcessServiceStub:
-    """ProcessService runs programs in a sandbox.
+    """ProcessService runs programs in a sandbox: to their end in one call, as a
+    stream, or in the background.
+
+    A program that ExecStream or Start has started has a process id. It lives on
+    when its stream ends, also when the connection breaks. What it prints counts
+    from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+    there Attach goes on, from any offset. While the stream that started the
+    program is open, the program waits for it when it is 1 MiB behind, so nothing
+    is lost. When that stream is gone the oldest output makes room for new.
     """
 
     def __init__(self, channel):
@@ -40,14 +49,119 @@ class ProcessServiceStub:
                 request_serializer=wrenn_dot_v1_dot_process__pb2.ExecRequest.SerializeToString,
                 response_deserializer=wrenn_dot_v1_dot_process__pb2.ExecResponse.FromString,
                 _registered_method=True)
+        self.ExecStream = channel.stream_stream(
+                '/wrenn.v1.ProcessService/ExecStream',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.ExecStreamRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_process__pb2.ProcessEvent.FromString,
+                _registered_method=True)
+        self.Start = channel.unary_unary(
+                '/wrenn.v1.ProcessService/Start',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.StartRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_process__pb2.Process.FromString,
+                _registered_method=True)
+        self.Attach = channel.unary_stream(
+                '/wrenn.v1.ProcessService/Attach',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.AttachRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_process__pb2.ProcessEvent.FromString,
+                _registered_method=True)
+        self.ListProcesses = channel.unary_unary(
+                '/wrenn.v1.ProcessService/ListProcesses',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.ListProcessesRequest.SerializeToString,
+                response_deserializer=wrenn_dot_v1_dot_process__pb2.ListProcessesResponse.FromString,
+                _registered_method=True)
+        self.SendSignal = channel.unary_unary(
+                '/wrenn.v1.ProcessService/SendSignal',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.SendSignalRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.SendInput = channel.unary_unary(
+                '/wrenn.v1.ProcessService/SendInput',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.SendInputRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.CloseStdin = channel.unary_unary(
+                '/wrenn.v1.ProcessService/CloseStdin',
+                request_serializer=wrenn_dot_v1_dot_process__pb2.CloseStdinRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class ProcessServiceServicer:
-    """ProcessService runs programs in a sandbox.
+    """ProcessService runs programs in a sandbox: to their end in one call, as a
+    stream, or in the background.
+
+    A program that ExecStream or Start has started has a process id. It lives on
+    when its stream ends, also when the connection breaks. What it prints counts
+    from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+    there Attach goes on, from any offset. While the stream that started the
+    program is open, the program waits for it when it is 1 MiB behind, so nothing
+    is lost. When that stream is gone the oldest output makes room for new.
     """
 
     def Exec(self, request, context):
         """Exec runs a program to its end and returns what it printed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExecStream(self, request_iterator, context):
+        """ExecStream runs a program, or goes on with one, as a conversation. The first
+        message names the sandbox and says `start` or `attach`; others follow in any
+        order. The answers are `started`, output in order, then `exited`, and the
+        stream ends. It stays open while the sandbox is paused and goes on after the
+        resume. A stream that breaks leaves the program alone: attach to go on.
+
+        Over HTTP it is a WebSocket with the subprotocol `wrenn.v1.json`. Each text
+        message is the JSON of one message; an empty one says that no more follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Start(self, request, context):
+        """Start starts a program in the background and answers when it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Attach(self, request, context):
+        """Attach follows the output of a program from an offset: `started`, output,
+        `exited`. When that output is no longer kept, or the reader falls behind what
+        is kept, it is OUT_OF_RANGE with reason OUTPUT_OUT_OF_RANGE, and the metadata
+        `first_offset` names the first that is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProcesses(self, request, context):
+        """ListProcesses lists the programs that ExecStream and Start have started, also
+        those that have ended as long as their output is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendSignal(self, request, context):
+        """SendSignal sends a signal to a program's process group.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendInput(self, request, context):
+        """SendInput adds to a program's standard input, or types on its terminal. It
+        answers when the program's queue has taken it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseStdin(self, request, context):
+        """CloseStdin lets the program read end of file after all input that was sent.
+        An input that is closed already is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +175,41 @@ def add_ProcessServiceServicer_to_server(servicer, server):
                     request_deserializer=wrenn_dot_v1_dot_process__pb2.ExecRequest.FromString,
                     response_serializer=wrenn_dot_v1_dot_process__pb2.ExecResponse.SerializeToString,
             ),
+            'ExecStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ExecStream,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.ExecStreamRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_process__pb2.ProcessEvent.SerializeToString,
+            ),
+            'Start': grpc.unary_unary_rpc_method_handler(
+                    servicer.Start,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.StartRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_process__pb2.Process.SerializeToString,
+            ),
+            'Attach': grpc.unary_stream_rpc_method_handler(
+                    servicer.Attach,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.AttachRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_process__pb2.ProcessEvent.SerializeToString,
+            ),
+            'ListProcesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProcesses,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.ListProcessesRequest.FromString,
+                    response_serializer=wrenn_dot_v1_dot_process__pb2.ListProcessesResponse.SerializeToString,
+            ),
+            'SendSignal': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendSignal,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.SendSignalRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'SendInput': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendInput,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.SendInputRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'CloseStdin': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseStdin,
+                    request_deserializer=wrenn_dot_v1_dot_process__pb2.CloseStdinRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'wrenn.v1.ProcessService', rpc_method_handlers)
@@ -70,7 +219,15 @@ def add_ProcessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProcessService:
-    """ProcessService runs programs in a sandbox.
+    """ProcessService runs programs in a sandbox: to their end in one call, as a
+    stream, or in the background.
+
+    A program that ExecStream or Start has started has a process id. It lives on
+    when its stream ends, also when the connection breaks. What it prints counts
+    from offset 0, both outputs together, and the newest 1 MiB of it is kept: from
+    there Attach goes on, from any offset. While the stream that started the
+    program is open, the program waits for it when it is 1 MiB behind, so nothing
+    is lost. When that stream is gone the oldest output makes room for new.
     """
 
     @staticmethod
@@ -90,6 +247,195 @@ class ProcessService:
             '/wrenn.v1.ProcessService/Exec',
             wrenn_dot_v1_dot_process__pb2.ExecRequest.SerializeToString,
             wrenn_dot_v1_dot_process__pb2.ExecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/wrenn.v1.ProcessService/ExecStream',
+            wrenn_dot_v1_dot_process__pb2.ExecStreamRequest.SerializeToString,
+            wrenn_dot_v1_dot_process__pb2.ProcessEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Start(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/Start',
+            wrenn_dot_v1_dot_process__pb2.StartRequest.SerializeToString,
+            wrenn_dot_v1_dot_process__pb2.Process.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Attach(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/Attach',
+            wrenn_dot_v1_dot_process__pb2.AttachRequest.SerializeToString,
+            wrenn_dot_v1_dot_process__pb2.ProcessEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProcesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/ListProcesses',
+            wrenn_dot_v1_dot_process__pb2.ListProcessesRequest.SerializeToString,
+            wrenn_dot_v1_dot_process__pb2.ListProcessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendSignal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/SendSignal',
+            wrenn_dot_v1_dot_process__pb2.SendSignalRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendInput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/SendInput',
+            wrenn_dot_v1_dot_process__pb2.SendInputRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseStdin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wrenn.v1.ProcessService/CloseStdin',
+            wrenn_dot_v1_dot_process__pb2.CloseStdinRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
