@@ -225,7 +225,7 @@ describe('GuestClient with a hostile guest', () => {
 
   describe("forwards nothing of the guest's own words", () => {
     const codes = Object.values(Code).filter(
-      (code) => typeof code === 'number' && code !== Code.OK,
+      (code) => typeof code === 'number' && code !== Code.OK && code !== Code.UNIMPLEMENTED,
     );
     for (const code of codes as Code[]) {
       it(`with code ${Code[code]}`, async () => {
@@ -237,6 +237,15 @@ describe('GuestClient with a hostile guest', () => {
         expectOwnWords(error);
       });
     }
+
+    it('with a call that it does not know', async () => {
+      const failure = { code: Code.UNIMPLEMENTED, details: WEIRD_TEXT };
+
+      const error = await execFailure({ failure });
+
+      expect(error).to.include({ code: Code.FAILED_PRECONDITION, reason: 'GUEST_TOO_OLD' });
+      expect((error as WrennError).message).not.to.include('reboot');
+    });
 
     it('with a code that there is not', async () => {
       const error = await execFailure({ failure: { code: 4242, details: WEIRD_TEXT } });
