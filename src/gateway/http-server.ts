@@ -12,6 +12,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type GatewayLimits, HEADER_BYTES_MAX, HEADER_PAIRS_MAX } from './limits.js';
+import { hasTooManyHeaders } from './request-headers.js';
 import { type Answer, headersOf } from './response.js';
 import { isWebSocketRequest } from './websocket/handshake.js';
 import { answerWithoutUpgrade } from './websocket/other-protocols.js';
@@ -73,8 +74,8 @@ export function createHttpServer(
   server.on('upgrade', (request, socket: Socket, head) => {
     // The answer to an earlier request would run into what follows.
     if (underWay.has(socket)) socket.destroy();
-    else if (isWebSocketRequest(request)) upgrade(request, socket, head);
-    else answerWithoutUpgrade(server, request, socket, head);
+    else if (isPlain(request)) answerWithoutUpgrade(server, request, socket, head);
+    else upgrade(request, socket, head);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
     answerClientError(error, socket, underWay.get(socket), describe),
@@ -118,6 +119,14 @@ function toListenOptions(address: string): { path: string } | { host: string; po
 
 function formatAddress({ address, family, port }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/**
+ * Whether the server may read a request once more, as one without an upgrade. Of
+ * too many headers Node keeps some only, and then the request would be another.
+ */
+function isPlain(request: IncomingMessage): boolean {
+  return !isWebSocketRequest(request) && !hasTooManyHeaders(request);
 }
 
 /** Answers what Node reports, unless the answer to a request is on its way already. */

@@ -38,7 +38,7 @@ export type Script = {
   streamsMax?: number;
 } & {
   [K in keyof typeof SERVICES]?: Partial<Handlers<(typeof SERVICES)[K], undefined>>;
-} & { authenticate?: (path: string, metadata: Metadata) => void };
+} & { authenticate?: (path: string, metadata: Metadata) => unknown };
 
 export interface LogLine extends Fields {
   level: string;

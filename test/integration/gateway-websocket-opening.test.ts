@@ -250,8 +250,19 @@ describe('the opening of a WebSocket', () => {
     expect([listed.status, listed.json.sandboxes]).to.deep.equal([200, []]);
     const stream = await http(fixture, 'GET', STREAM_PATH, { headers });
     expect(stream.status).to.equal(426);
-    const posted = await http(fixture, 'POST', '/v1/nothing', { headers, body: { a: 1 } });
-    expect(posted.status).to.equal(404);
+    const posted = await http(fixture, 'POST', '/v1/sandboxes', { headers, body: { nope: 1 } });
+    expect([posted.status, errorInfo(posted).reason]).to.deep.equal([400, 'INVALID_JSON']);
+  });
+
+  it('reads nothing behind a request of too many headers that offers another protocol', async () => {
+    const lines = [...Array<string>(150).fill('a: b'), 'connection: upgrade', 'upgrade: h2c'];
+    const hidden = 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n';
+    const head = `POST /v1/sandboxes HTTP/1.1\r\nhost: a\r\n${lines.join('\r\n')}`;
+    const text = await rawHttp(
+      fixture,
+      `${head}\r\ncontent-length: ${hidden.length}\r\n\r\n${hidden}`,
+    );
+    expect(text.match(/HTTP\/1.1 \d+/g)).to.deep.equal(['HTTP/1.1 431']);
   });
 
   it('reads what is pipelined behind a request that offers another protocol', async () => {
