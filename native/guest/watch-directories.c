@@ -53,18 +53,6 @@ static int open_below(const struct watch *watch, const char *path)
 	return fd;
 }
 
-static int open_directory(const struct watch *watch, const struct directory *directory,
-			  const char *name)
-{
-	char path[WATCH_PATH_BYTES_MAX];
-
-	if (!tree_path(directory, name, path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return open_below(watch, path);
-}
-
 static void drop_watch(int wd, void *context)
 {
 	const struct watch *watch = context;
@@ -78,9 +66,65 @@ void watch_forget(struct watch *watch, struct directory *directory)
 	tree_remove(&watch->tree, directory, drop_watch, watch);
 }
 
+/* Watches what is open; returns its watch descriptor, or -1 with errno. */
+static int watch_open(const struct watch *watch, int fd)
+{
+	char fd_path[FD_PATH_BYTES];
+
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
+	return inotify_add_watch(watch->events.fd, fd_path, EVENT_MASK);
+}
+
+/* Notes that a directory is not watched, unless it is gone or is something else by now. */
+static void note_error(struct watch *watch, int error)
+{
+	if (error != 0 && error != ENOENT && error != ENOTDIR && error != ELOOP)
+		watch->lost = true;
+}
+
 /*
- * Puts a directory that is watched by this descriptor into the tree, where it may be already: under
- * another name when it was renamed a moment ago, or is mounted at two places.
+ * Opens a directory of the tree; -1 when it is not where the tree has it, because the events that
+ * tell of it are still to come. Then it is looked at again after these.
+ */
+static int open_directory(struct watch *watch, struct directory *directory)
+{
+	char path[WATCH_PATH_BYTES_MAX];
+	int fd = -1;
+	int wd;
+
+	if (!tree_path(directory, "", path)) {
+		watch->lost = true;
+		return -1;
+	}
+	fd = open_below(watch, path);
+	if (fd < 0) {
+		note_error(watch, errno);
+		tree_set_astray(&watch->tree, directory, true);
+		return -1;
+	}
+	wd = watch_open(watch, fd);
+	if (wd == directory->wd)
+		return fd;
+	/* It is another one, which has taken its place. */
+	if (wd >= 0 && tree_find(&watch->tree, wd) == NULL)
+		inotify_rm_watch(watch->events.fd, wd);
+	tree_set_astray(&watch->tree, directory, true);
+	close(fd);
+	return -1;
+}
+
+static void scan_later(struct watch *watch, const struct directory *directory)
+{
+	if (watch->to_scan_count < WATCH_DIRECTORIES_MAX)
+		watch->to_scan[watch->to_scan_count++] = directory->wd;
+	else
+		watch->lost = true;
+}
+
+/*
+ * Puts a directory that is watched by this descriptor into the tree, where it may be already. When
+ * another one is in its place, or it is at another place, the events that tell of it are still to
+ * come, and what was told of it belongs elsewhere.
  */
 static int place(struct watch *watch, struct directory *parent, const char *name, int wd)
 {
@@ -90,10 +134,11 @@ static int place(struct watch *watch, struct directory *parent, const char *name
 
 	if (known != NULL && (known == before || tree_is_within(parent, known)))
 		return 0;
+	watch->lost = watch->lost || before != NULL || known != NULL;
 	if (known == NULL) {
 		error = tree_add(&watch->tree, parent, name, wd, &known);
-		if (error == 0 && watch->to_scan_count < WATCH_DIRECTORIES_MAX)
-			watch->to_scan[watch->to_scan_count++] = wd;
+		if (error == 0)
+			scan_later(watch, known);
 	} else if (!tree_move(&watch->tree, known, parent, name)) {
 		error = ENOMEM;
 	}
@@ -103,30 +148,29 @@ static int place(struct watch *watch, struct directory *parent, const char *name
 	return error;
 }
 
-/* Watches a directory; returns an error number. */
-static int add_directory(struct watch *watch, struct directory *parent, const char *name)
+/* Watches a directory that is open; returns an error number. */
+static int add_open(struct watch *watch, struct directory *parent, const char *name, int fd)
 {
-	char fd_path[FD_PATH_BYTES];
-	int fd = open_directory(watch, parent, name);
-	int error;
-	int wd;
+	int wd = watch_open(watch, fd);
+	int error = wd < 0 ? errno : place(watch, parent, name, wd);
 
-	if (fd < 0)
-		return errno;
-	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
-	wd = inotify_add_watch(watch->events.fd, fd_path, EVENT_MASK);
-	error = wd < 0 ? errno : place(watch, parent, name, wd);
 	if (wd >= 0 && error != 0)
 		inotify_rm_watch(watch->events.fd, wd);
-	close(fd);
 	return error;
 }
 
-/* Notes that a directory is not watched, unless it is gone or is something else by now. */
-static void note_error(struct watch *watch, int error)
+/* Watches a directory in one that is open. It may be gone meanwhile. */
+static void add_entry(struct watch *watch, struct directory *parent, int parent_fd,
+		      const char *name)
 {
-	if (error != 0 && error != ENOENT && error != ENOTDIR && error != ELOOP)
-		watch->lost = true;
+	int fd = openat(parent_fd, name, OPEN_FLAGS | O_NOFOLLOW);
+
+	if (fd < 0) {
+		note_error(watch, errno);
+		return;
+	}
+	note_error(watch, add_open(watch, parent, name, fd));
+	close(fd);
 }
 
 static bool is_directory_entry(int folder, const struct dirent *entry)
@@ -142,16 +186,17 @@ static bool is_directory_entry(int folder, const struct dirent *entry)
 /* Watches the directories in a directory, and tells of all that is in it if wanted. */
 static void scan_directory(struct watch *watch, struct directory *directory, bool telling)
 {
-	int fd = open_directory(watch, directory, "");
+	int fd = open_directory(watch, directory);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
 	if (folder == NULL) {
-		note_error(watch, errno);
+		watch->lost = watch->lost || fd >= 0;
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
+	tree_set_astray(&watch->tree, directory, false);
 	while ((entry = readdir(folder)) != NULL) {
 		bool is_directory;
 
@@ -161,7 +206,7 @@ static void scan_directory(struct watch *watch, struct directory *directory, boo
 		if (telling)
 			watch_tell(watch, RECORD_CREATE, directory, entry->d_name, is_directory);
 		if (is_directory)
-			note_error(watch, add_directory(watch, directory, entry->d_name));
+			add_entry(watch, directory, fd, entry->d_name);
 	}
 	closedir(folder);
 }
@@ -178,6 +223,19 @@ static void scan(struct watch *watch, bool telling)
 	}
 }
 
+/* Watches the root; returns an error number. */
+static int add_root(struct watch *watch)
+{
+	int fd = open_below(watch, "");
+	int error;
+
+	if (fd < 0)
+		return errno;
+	error = add_open(watch, NULL, "", fd);
+	close(fd);
+	return error;
+}
+
 int watch_begin(struct watch *watch)
 {
 	int error;
@@ -186,7 +244,7 @@ int watch_begin(struct watch *watch)
 	watch->events.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->events.fd < 0)
 		return errno;
-	error = add_directory(watch, NULL, "");
+	error = add_root(watch);
 	if (error == 0)
 		scan(watch, false);
 	return error;
@@ -216,7 +274,19 @@ int watch_begin_anew(struct watch *watch)
 
 void watch_add(struct watch *watch, struct directory *parent, const char *name)
 {
-	note_error(watch, add_directory(watch, parent, name));
+	int fd = open_directory(watch, parent);
+	struct directory *added;
+
+	if (fd < 0)
+		return;
+	add_entry(watch, parent, fd, name);
+	close(fd);
+	/* What was astray below it may be found now. */
+	added = tree_child(&watch->tree, parent, name);
+	for (struct directory *at = added; at != NULL; at = tree_next(at, added)) {
+		if (at->is_astray)
+			scan_later(watch, at);
+	}
 	scan(watch, true);
 }
 
@@ -226,14 +296,19 @@ void watch_move(struct watch *watch, struct directory *from, const char *old_nam
 	struct directory *moved = tree_child(&watch->tree, from, old_name);
 	struct directory *replaced = tree_child(&watch->tree, to, name);
 
-	if (moved == NULL || moved == replaced || tree_is_within(to, moved)) {
-		watch_add(watch, to, name);
-		return;
+	if (moved != NULL && moved != replaced && !tree_is_within(to, moved)) {
+		if (!tree_move(&watch->tree, moved, to, name)) {
+			watch->lost = true;
+			watch_forget(watch, moved);
+		}
+		if (replaced != NULL)
+			watch_forget(watch, replaced);
 	}
-	if (!tree_move(&watch->tree, moved, to, name)) {
-		watch->lost = true;
-		watch_forget(watch, moved);
-	}
-	if (replaced != NULL)
-		watch_forget(watch, replaced);
+	/* It may be another one than the tree has had there, or not have been in the tree. */
+	watch_add(watch, to, name);
+}
+
+int watch_find_astray(struct watch *watch)
+{
+	return watch->tree.astray_count == 0 ? 0 : watch_begin_anew(watch);
 }

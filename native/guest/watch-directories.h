@@ -31,6 +31,9 @@ int watch_begin(struct watch *watch);
 /* Begins anew: after the kernel has dropped events nobody knows which directories there are. */
 int watch_begin_anew(struct watch *watch);
 
+/* After all events were taken: begins anew when a directory is not where it must be by them. */
+int watch_find_astray(struct watch *watch);
+
 /* Lets go of everything. */
 void watch_end(struct watch *watch);
 

@@ -45,6 +45,13 @@ int events_read(struct events *events)
 	}
 }
 
+bool events_are_waiting(const struct events *events)
+{
+	struct pollfd file = { .fd = events->fd, .events = POLLIN };
+
+	return poll(&file, 1, 0) > 0;
+}
+
 static struct inotify_event *event_at(struct events *events, size_t offset)
 {
 	return (struct inotify_event *)(events->buffer + offset);

@@ -34,6 +34,9 @@ int events_wait(const struct events *events, int output_fd);
 /* Reads what there is, once all that was read before is taken; returns an error number. */
 int events_read(struct events *events);
 
+/* Whether there is something to read. */
+bool events_are_waiting(const struct events *events);
+
 /* The next event; NULL when all were taken. It stands until the next call of events_read. */
 struct inotify_event *events_next(struct events *events);
 

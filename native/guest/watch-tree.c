@@ -115,6 +115,21 @@ struct directory *tree_child(const struct watch_tree *tree, const struct directo
 	return directory;
 }
 
+void tree_set_astray(struct watch_tree *tree, struct directory *directory, bool is_astray)
+{
+	tree->astray_count += (size_t)is_astray - (size_t)directory->is_astray;
+	directory->is_astray = is_astray;
+}
+
+struct directory *tree_next(const struct directory *directory, const struct directory *top)
+{
+	if (directory->first_child != NULL)
+		return directory->first_child;
+	while (directory != top && directory->next_sibling == NULL)
+		directory = directory->parent;
+	return directory == top ? NULL : directory->next_sibling;
+}
+
 bool tree_is_within(const struct directory *directory, const struct directory *above)
 {
 	while (directory != NULL && directory != above)
@@ -140,6 +155,7 @@ bool tree_move(struct watch_tree *tree, struct directory *directory, struct dire
 static void forget(struct watch_tree *tree, struct directory *directory,
 		   void (*forgotten)(int wd, void *context), void *context)
 {
+	tree_set_astray(tree, directory, false);
 	unlink_wd(tree, directory);
 	unlink_place(tree, directory);
 	if (tree->root == directory)

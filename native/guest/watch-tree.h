@@ -26,6 +26,8 @@ struct directory {
 	struct directory *next_sibling;
 	struct directory *next_of_wd;
 	struct directory *next_of_name;
+	/* Whether it was elsewhere when it was to be looked at. */
+	bool is_astray;
 	/* Empty for the root. */
 	char *name;
 };
@@ -33,6 +35,7 @@ struct directory {
 struct watch_tree {
 	struct directory *root;
 	size_t count;
+	size_t astray_count;
 	struct directory *by_wd[WATCH_BUCKETS];
 	struct directory *by_name[WATCH_BUCKETS];
 };
@@ -45,6 +48,11 @@ struct directory *tree_find(const struct watch_tree *tree, int wd);
 
 struct directory *tree_child(const struct watch_tree *tree, const struct directory *parent,
 			     const char *name);
+
+void tree_set_astray(struct watch_tree *tree, struct directory *directory, bool is_astray);
+
+/* The next one of `top` and those below it, depth first; NULL after the last. */
+struct directory *tree_next(const struct directory *directory, const struct directory *top);
 
 /* Whether `directory` is `above`, or below it. */
 bool tree_is_within(const struct directory *directory, const struct directory *above);

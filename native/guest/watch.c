@@ -9,8 +9,9 @@
  *
  * With --recursive the directories below are watched too, also those that are made later. What is
  * in such a one by the time at which it is watched is told as created, some of it perhaps twice.
- * RECORD_OVERFLOW stands for events that the kernel has dropped and for directories that cannot be
- * watched: beyond the limits, or too deep.
+ * RECORD_OVERFLOW stands for events that the kernel has dropped, for directories that cannot be
+ * watched (beyond the limits, or too deep), and for directories that have changed places faster than
+ * they were followed, so that what was told of one belongs to another.
  *
  * Exits 0, or 2 for wrong arguments. Ends with the process that has started it, and when nobody
  * reads its output.
@@ -149,6 +150,8 @@ static int handle_batch(struct watch *watch)
 
 	while (error == 0 && (event = events_next(&watch->events)) != NULL)
 		error = handle(watch, event);
+	if (error == 0 && !events_are_waiting(&watch->events))
+		error = watch_find_astray(watch);
 	tell_lost(watch);
 	return error;
 }
