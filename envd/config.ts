@@ -13,7 +13,7 @@ export interface EnvdConfig {
   runDirectory: string;
   /** Static busybox: makes pipes and enters groups. */
   busyboxPath: string;
-  /** Static wrenn-guest: the kernel's clock and randomness. */
+  /** Static wrenn-guest: the kernel's clock and randomness, terminals, and watches. */
   helperPath: string;
   /** File through which the kernel takes the hostname. */
   hostnamePath: string;

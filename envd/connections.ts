@@ -8,6 +8,12 @@ import { type Server, ServerCredentials } from '@grpc/grpc-js';
 
 export class Connections {
   readonly #open = new Set<Socket>();
+  readonly #onBreak: (stayingPeer: string) => void;
+
+  /** @param onBreak hears of `closeOthers` before anything is closed. */
+  constructor(onBreak: (stayingPeer: string) => void) {
+    this.#onBreak = onBreak;
+  }
 
   /** Serves every connection to an address. @returns the port that it got. */
   listen(server: Server, host: string, port: number): Promise<number> {
@@ -28,12 +34,13 @@ export class Connections {
 
   /**
    * Ends every connection but one, with all calls on them. Such a call has failed for its caller
-   * long ago, so its program is killed as that of any caller who goes away: the whole process
-   * group. What has left the group (`setsid`), and what a call that had ended left in the
-   * background (`nohup`), lives on.
+   * long ago, so a program of `Start` is killed as that of any caller who goes away: the whole
+   * process group. What has left the group (`setsid`), what a call that had ended left in the
+   * background (`nohup`), and what was launched lives on.
    * @param peer address and port of the other end of the one that stays.
    */
   closeOthers(peer: string): void {
+    this.#onBreak(peer);
     for (const socket of this.#open) {
       if (`${socket.remoteAddress}:${socket.remotePort}` !== peer) socket.destroy();
     }

@@ -6,6 +6,7 @@ import { FilesystemServiceService } from '../gen/ts/wrenn/envd/v1/filesystem.js'
 import { GuestServiceService } from '../gen/ts/wrenn/envd/v1/guest.js';
 import { ProcessServiceService } from '../gen/ts/wrenn/envd/v1/process.js';
 import { ENVD_MESSAGE_BYTES_MAX } from '../lib/guest/contract.js';
+import { LaunchedProcesses } from '../lib/guest/launched-processes.js';
 import type { Log } from '../lib/log/log.js';
 import { serve } from '../lib/rpc/service.js';
 import { TokenStore } from './auth.js';
@@ -19,6 +20,7 @@ import { Identity } from './guest/identity.js';
 import { Coprocess } from './process/coprocess.js';
 import { PipeStock } from './process/pipe-stock.js';
 import { processHandlers } from './process/process-service.js';
+import { startProgram } from './process/start-program.js';
 
 /** Calls at one time on one connection; more than programs may run. */
 const STREAMS_MAX = 512;
@@ -29,11 +31,19 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
   const privateDirectory = join(config.runDirectory, 'envd');
   const tokens = new TokenStore(config.runDirectory);
   const identity = new Identity(config.runDirectory);
-  const connections = new Connections();
   const helper = new Coprocess(config.helperPath);
   const temporaryFiles = new TemporaryFiles(config.runDirectory);
   const watches = new DirectoryWatches(config.helperPath);
   const pipes = new PipeStock(privateDirectory, config.busyboxPath);
+  const programs = {
+    pipes,
+    privateDirectory,
+    busyboxPath: config.busyboxPath,
+    helperPath: config.helperPath,
+    sandboxEnvironment: () => identity.environment,
+  };
+  const launched = new LaunchedProcesses((request) => startProgram(programs, request));
+  const connections = new Connections((peer) => launched.expectHoldersToReturn(peer));
   const server = new Server({
     'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': ENVD_MESSAGE_BYTES_MAX,
@@ -56,17 +66,7 @@ export async function startServer(config: EnvdConfig, log: Log): Promise<number>
     filesystemHandlers({ temporaryFiles, watches }),
     withToken,
   );
-  serve(
-    server,
-    ProcessServiceService,
-    processHandlers({
-      pipes,
-      privateDirectory,
-      busyboxPath: config.busyboxPath,
-      sandboxEnvironment: () => identity.environment,
-    }),
-    withToken,
-  );
+  serve(server, ProcessServiceService, processHandlers(programs, launched), withToken);
 
   // Before anybody is answered: a snapshot that is taken as soon as that happens has it waiting.
   helper.start();

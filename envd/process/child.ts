@@ -3,19 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { type GuestFailure, guestFailure } from '../../lib/guest/guest-failure.js';
-import type { Account } from '../accounts.js';
-import type { Environment } from './environment.js';
-
-export interface Command {
-  /** Absolute path of the program. */
-  path: string;
-  /** What the program sees as its own name. */
-  name: string;
-  args: string[];
-  env: Environment;
-  cwd: string;
-  account: Account;
-}
+import type { Command } from './command.js';
 
 export interface Descriptors {
   /** Undefined gives an empty input. */
@@ -35,7 +23,9 @@ export interface Exit {
 export interface Child {
   pid: number;
   exited: Promise<Exit>;
-  /** Kills the whole process group. Only to be called while the group can still exist. */
+  /** Sends a signal to the whole process group. Only to be called while the group can still exist. */
+  signal(number: number): void;
+  /** Sends SIGKILL. */
   kill(): void;
 }
 
@@ -58,12 +48,21 @@ export async function startChild(
   descriptors: Descriptors,
   busyboxPath: string,
 ): Promise<Child> {
-  const child = spawnOrThrow(withGroups(command, busyboxPath), descriptors);
+  return adoptChild(() => spawnCommand(withGroups(command, busyboxPath), descriptors));
+}
+
+/**
+ * Makes a child of a process that is being started as leader of a group.
+ * @throws WrennError COMMAND_NOT_FOUND or COMMAND_NOT_STARTED.
+ */
+export async function adoptChild(spawnProcess: () => ChildProcess): Promise<Child> {
+  const child = spawnOrThrow(spawnProcess);
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve(toExit(code, signal)));
   });
   const pid = await started(child);
-  return { pid, exited, kill: () => killGroup(pid) };
+  const signal = (number: number) => signalGroup(pid, number);
+  return { pid, exited, signal, kill: () => signal(constants.signals.SIGKILL) };
 }
 
 /**
@@ -83,18 +82,22 @@ function withGroups(command: Command, busyboxPath: string): Command {
   };
 }
 
-function spawnOrThrow(command: Command, { stdin, stdout, stderr }: Descriptors): ChildProcess {
+function spawnCommand(command: Command, { stdin, stdout, stderr }: Descriptors): ChildProcess {
   const { uid, gid } = command.account;
+  return spawn(command.path, command.args, {
+    argv0: command.name,
+    cwd: command.cwd,
+    env: command.env,
+    detached: true,
+    stdio: [stdin ?? 'ignore', stdout, stderr],
+    // Setting them, even to the daemon's own, needs a privilege that a daemon under test may lack.
+    ...(uid === process.getuid?.() && gid === process.getgid?.() ? {} : { uid, gid }),
+  });
+}
+
+function spawnOrThrow(spawnProcess: () => ChildProcess): ChildProcess {
   try {
-    return spawn(command.path, command.args, {
-      argv0: command.name,
-      cwd: command.cwd,
-      env: command.env,
-      detached: true,
-      stdio: [stdin ?? 'ignore', stdout, stderr],
-      // Setting them, even to the daemon's own, needs a privilege that a daemon under test may lack.
-      ...(uid === process.getuid?.() && gid === process.getgid?.() ? {} : { uid, gid }),
-    });
+    return spawnProcess();
   } catch (error) {
     throw notStarted(error as NodeJS.ErrnoException);
   }
@@ -109,7 +112,8 @@ async function started(child: ChildProcess): Promise<number> {
   return child.pid;
 }
 
-function notStarted(error: NodeJS.ErrnoException): WrennError {
+/** What a caller hears of an error of spawn or exec. */
+export function notStarted(error: NodeJS.ErrnoException): WrennError {
   if (error.code === 'ERR_INVALID_ARG_VALUE') {
     return new WrennError(Code.INVALID_ARGUMENT, 'INVALID_REQUEST', 'a text holds a zero byte', {
       cause: error,
@@ -126,9 +130,9 @@ function toExit(code: number | null, signal: NodeJS.Signals | null): Exit {
   return { exitCode: 128 + constants.signals[signal], signal, endedAt };
 }
 
-function killGroup(pid: number): void {
+function signalGroup(pid: number, number: number): void {
   try {
-    process.kill(-pid, 'SIGKILL');
+    process.kill(-pid, number);
   } catch (error) {
     // Nobody is left in the group.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;

@@ -1,5 +1,5 @@
 /**
- * Pipes for the output of programs. Node would give a program sockets, and a
+ * Pipes for the input and output of programs. Node would give a program sockets, and a
  * program cannot open a socket by name: `echo text > /dev/stderr` would fail.
  * Node cannot make pipes, so busybox makes named ones, some ahead of use; a
  * pipe loses its name when it is taken.
@@ -15,10 +15,16 @@ const LOW_WATER = 16;
 const MAKE_TIMEOUT_MS = 10_000;
 
 export interface Pipe {
-  /** Descriptor of the daemon's end; reading it does not block. */
+  /** Descriptor of the end that is read; the daemon's does not block. */
   readFd: number;
-  /** Descriptor of the program's end. */
+  /** Descriptor of the end that is written; the daemon's does not block. */
   writeFd: number;
+}
+
+/** Whose user may open the program's end by name (/dev/stdout). */
+interface Owner {
+  uid: number;
+  gid: number;
 }
 
 export class PipeStock {
@@ -41,15 +47,24 @@ export class PipeStock {
     this.#make().catch(() => undefined);
   }
 
-  /** Takes a pipe whose ends the given user may open by name (/dev/stdout). */
-  async take(owner: { uid: number; gid: number }): Promise<Pipe> {
+  /** Takes a pipe that the program writes and the daemon reads. */
+  async take(owner: Owner): Promise<Pipe> {
+    return openForOutput(await this.#takePath(), owner);
+  }
+
+  /** Takes a pipe that the daemon writes and the program reads. */
+  async takeForInput(owner: Owner): Promise<Pipe> {
+    return openForInput(await this.#takePath(), owner);
+  }
+
+  async #takePath(): Promise<string> {
     let path = this.#paths.pop();
     while (path === undefined) {
       await this.#make();
       path = this.#paths.pop();
     }
     if (this.#paths.length < LOW_WATER) this.prepare();
-    return open(path, owner);
+    return path;
   }
 
   #make(): Promise<void> {
@@ -68,7 +83,7 @@ export class PipeStock {
   }
 }
 
-function open(path: string, owner: { uid: number; gid: number }): Pipe {
+function openForOutput(path: string, owner: Owner): Pipe {
   // Opened for reading first, and without waiting for a writer, so that neither open waits.
   const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
@@ -79,6 +94,24 @@ function open(path: string, owner: { uid: number; gid: number }): Pipe {
     closeSync(readFd);
     throw error;
   } finally {
+    unlinkSync(path);
+  }
+}
+
+function openForInput(path: string, owner: Owner): Pipe {
+  // A reader who does not wait lets the writer in, and the writer the program's own end, which
+  // must be one that blocks.
+  const readerFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  let writeFd: number | undefined;
+  try {
+    writeFd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    fchownSync(writeFd, owner.uid, owner.gid);
+    return { readFd: openSync(path, constants.O_RDONLY), writeFd };
+  } catch (error) {
+    if (writeFd !== undefined) closeSync(writeFd);
+    throw error;
+  } finally {
+    closeSync(readerFd);
     unlinkSync(path);
   }
 }

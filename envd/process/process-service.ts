@@ -1,15 +1,18 @@
 /** ProcessService: runs programs in the guest. */
 import type { ProcessServiceService, StartRequest } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
+import { launchedProcessHandlers } from '../../lib/guest/launched-process-handlers.js';
+import type { LaunchedProcesses } from '../../lib/guest/launched-processes.js';
 import type { CallContext } from '../../lib/rpc/call-context.js';
 import type { Handlers } from '../../lib/rpc/service.js';
 import { type Programs, runProgram } from './run-program.js';
 
-/** Programs that calls wait for at one time. */
+/** Programs that calls of Start wait for at one time. */
 export const PROGRAMS_MAX = 256;
 
 export function processHandlers(
   programs: Programs,
+  launched: LaunchedProcesses,
 ): Handlers<typeof ProcessServiceService, undefined> {
   let running = 0;
   return {
@@ -22,5 +25,6 @@ export function processHandlers(
         running -= 1;
       }
     },
+    ...launchedProcessHandlers(launched),
   };
 }

@@ -1,28 +1,21 @@
 /** One program from its start to its end, as the events of ProcessService.Start. */
-import { stat } from 'node:fs/promises';
 import type { StartRequest, StartResponse } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { WrennError } from '../../lib/errors/index.js';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
-import { type Account, findAccount } from '../accounts.js';
-import { type Child, type Command, type Exit, startChild } from './child.js';
-import { type Environment, environmentOf } from './environment.js';
-import { findProgram } from './find-program.js';
+import { type Child, startChild } from './child.js';
+import { type Command, toCommand } from './command.js';
+import { drainOutput } from './drain-output.js';
+import type { Environment } from './environment.js';
 import type { Output } from './output.js';
 import { openStdio, type Stdio, type StdioSource } from './stdio.js';
 
-/**
- * How long output is waited for after the program itself has ended: a program
- * that it left in the background may hold the pipes for ever.
- */
-const OUTPUT_WAIT_AFTER_EXIT_MS = 1_000;
-/** As much as both pipes can hold at the end; what exceeds it came from the background. */
-const OUTPUT_BYTES_AFTER_EXIT_MAX = 2 * 1024 * 1024;
 /** Longest time that a Node timer can hold. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-const DEFAULT_USER = 'root';
 
 export interface Programs extends StdioSource {
   busyboxPath: string;
+  /** Static wrenn-guest. */
+  helperPath: string;
   /** Variables that PostInit set. */
   sandboxEnvironment: () => Environment;
 }
@@ -37,7 +30,7 @@ export async function* runProgram(
   request: StartRequest,
   signal: AbortSignal,
 ): AsyncIterable<StartResponse> {
-  const command = await toCommand(programs, request);
+  const command = await toCommand(request, programs.sandboxEnvironment());
   signal.throwIfAborted();
   const startedAt = performance.now();
   const { child, output } = await start(programs, command, request.stdin);
@@ -45,7 +38,9 @@ export async function* runProgram(
   const watch = new Watch(child, request.timeoutMs, signal);
   try {
     yield { event: { $case: 'started', value: { pid: child.pid } } };
-    yield* copyOutput(child, output);
+    for await (const { stream, data } of drainOutput(child, output)) {
+      yield { event: { $case: stream, value: data } };
+    }
     const { exitCode, signal: endedBy, endedAt } = await child.exited;
     const durationMs = endedAt - startedAt;
     yield {
@@ -57,31 +52,6 @@ export async function* runProgram(
   } finally {
     watch.end();
     output.drop();
-  }
-}
-
-async function toCommand(programs: Programs, request: StartRequest): Promise<Command> {
-  const account = await findAccount(request.user || DEFAULT_USER);
-  if (!account) throw guestFailure('program_user_unknown');
-  const env = environmentOf(account, programs.sandboxEnvironment(), request.env);
-  const cwd = await workingDirectory(request.cwd, account);
-  const path = await findProgram(request.cmd, env.PATH ?? '', cwd);
-  return { path, name: request.cmd, args: request.args, env, cwd, account };
-}
-
-async function workingDirectory(wanted: string, account: Account): Promise<string> {
-  if (wanted !== '') {
-    if (!wanted.startsWith('/') || !(await isDirectory(wanted))) throw guestFailure('program_cwd');
-    return wanted;
-  }
-  return (await isDirectory(account.home)) ? account.home : '/';
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch {
-    return false;
   }
 }
 
@@ -100,40 +70,6 @@ async function start(
   } finally {
     stdio?.close();
   }
-}
-
-/** Yields output until both pipes are closed, or the program is gone and its output too. */
-async function* copyOutput(child: Child, output: Output): AsyncIterable<StartResponse> {
-  let exit: Exit | undefined;
-  let waitMs = OUTPUT_WAIT_AFTER_EXIT_MS;
-  let bytesLeft = OUTPUT_BYTES_AFTER_EXIT_MAX;
-  const exited = child.exited.then((value) => {
-    exit = value;
-  });
-  while (!output.ended) {
-    const chunk = output.take();
-    if (chunk) {
-      yield { event: { $case: chunk.stream, value: chunk.data } };
-      if (exit) bytesLeft -= chunk.data.length;
-    } else if (exit) {
-      // Only waiting counts: a caller that takes its time still gets all that was written.
-      const waitedFrom = performance.now();
-      await within(output.changed(), waitMs);
-      waitMs -= performance.now() - waitedFrom;
-    } else {
-      await Promise.race([output.changed(), exited]);
-    }
-    if (waitMs <= 0 || bytesLeft <= 0) return;
-  }
-}
-
-async function within(promise: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([promise, expired]);
-  clearTimeout(timer);
 }
 
 /** Kills the group when the caller goes away or the time is over. */
