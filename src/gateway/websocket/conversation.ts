@@ -40,8 +40,8 @@ export interface Conversation {
 export async function converse(conversation: Conversation): Promise<Ending> {
   const { webSocket, call, limits } = conversation;
   const closed = new Promise<void>((resolve) => webSocket.once('close', () => resolve()));
-  const inbox = new Inbox(webSocket);
   const heartbeat = new Heartbeat(webSocket, limits);
+  const inbox = new Inbox(webSocket, heartbeat);
   const outbox = new Outbox(webSocket, heartbeat, limits.webSocketBufferedBytesMax);
   const ending = await firstEnding(conversation, inbox, outbox);
   call.cancel();

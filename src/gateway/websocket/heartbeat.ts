@@ -12,6 +12,7 @@ export class Heartbeat {
   readonly #pongTimeoutMs: number;
   readonly #interval: NodeJS.Timeout;
   #deadline: NodeJS.Timeout | undefined;
+  #lastLook: NodeJS.Immediate | undefined;
 
   /** Starts at once and ends with the WebSocket. */
   constructor(webSocket: WebSocket, limits: HeartbeatLimits) {
@@ -28,18 +29,28 @@ export class Heartbeat {
   /** Tells that the client has shown itself. */
   heard(): void {
     clearTimeout(this.#deadline);
+    clearImmediate(this.#lastLook);
     this.#deadline = undefined;
   }
 
   #ping(): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    if (this.#webSocket.isPaused) {
+      // It is held back, and an answer would stand behind what is not read yet. This asks for none,
+      // and yet fails when nobody is there any more.
+      this.#webSocket.pong();
+      return;
+    }
     this.#webSocket.ping();
-    this.#deadline ??= setTimeout(() => this.#cut(), this.#pongTimeoutMs);
+    this.#deadline ??= setTimeout(() => {
+      // After a standstill of this process the answer may be there and not be read yet.
+      this.#lastLook = setImmediate(() => this.#cut());
+    }, this.#pongTimeoutMs);
   }
 
   #cut(): void {
     this.#deadline = undefined;
-    // A client that is held back may have answered: the answer stands behind what is not read yet.
+    // A client that has come to be held back since may have answered.
     if (!this.#webSocket.isPaused) this.#webSocket.terminate();
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { WebSocket } from 'ws';
 import { Code, WrennError } from '../../../lib/errors/index.js';
+import type { Heartbeat } from './heartbeat.js';
 
 export interface InboxMessage {
   data: Buffer;
@@ -13,14 +14,16 @@ export interface InboxMessage {
 
 export class Inbox {
   readonly #webSocket: WebSocket;
+  readonly #heartbeat: Heartbeat;
   readonly #waiting: InboxMessage[] = [];
   #deliver: ((message: InboxMessage) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOpen = true;
 
   /** Must be made in the same turn as the WebSocket, or messages are missed. */
-  constructor(webSocket: WebSocket) {
+  constructor(webSocket: WebSocket, heartbeat: Heartbeat) {
     this.#webSocket = webSocket;
+    this.#heartbeat = heartbeat;
     webSocket.on('message', (data: Buffer, isBinary: boolean) => this.#take({ data, isBinary }));
   }
 
@@ -28,7 +31,7 @@ export class Inbox {
   next(timeoutMs = Infinity): Promise<InboxMessage> {
     const message = this.#waiting.shift();
     if (message) return Promise.resolve(message);
-    this.#webSocket.resume();
+    this.#readOn();
     return new Promise((resolve, reject) => {
       this.#deliver = resolve;
       if (timeoutMs < Infinity) this.#timer = setTimeout(() => reject(noMessage()), timeoutMs);
@@ -40,7 +43,14 @@ export class Inbox {
     this.#isOpen = false;
     clearTimeout(this.#timer);
     this.#waiting.length = 0;
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (!this.#webSocket.isPaused) return;
     this.#webSocket.resume();
+    // What it has answered to pings stands behind all that it has sent.
+    this.#heartbeat.heard();
   }
 
   #take(message: InboxMessage): void {
