@@ -13,12 +13,14 @@ import { type FileInfo, FileType } from '../../gen/ts/wrenn/envd/v1/filesystem.j
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { guestFailure } from '../../lib/guest/guest-failure.js';
 import { type AccountNames, readAccountNames } from '../accounts.js';
-import { readNames } from './directory-names.js';
+import { type DirectoryName, readNames } from './directory-names.js';
 import { describeFile } from './file-info.js';
 import { isTemporaryName } from './temporary-files.js';
 
 /** Largest part. */
 const ENTRIES_MAX = 1000;
+/** Entries that are looked at together; so many may be in vain. */
+const LOOKS_AT_ONCE = 64;
 
 const PASSED_OVER = new Set([
   'ENOENT',
@@ -116,10 +118,7 @@ async function listInto(walk: Walk, place: Place): Promise<void> {
       isHidden: isTemporaryName,
       signal: walk.signal,
     });
-    for (const { raw, text } of found) {
-      if (walk.entries.length >= walk.limit) return;
-      await addEntry(walk, place, raw, text);
-    }
+    await addEntries(walk, place, found);
     // Some of those that were found may have vanished, so there may be more.
     if (found.length < count) return;
     from = found.at(-1)?.text;
@@ -141,26 +140,37 @@ async function listResumed(
     signal: walk.signal,
   });
   if (found?.text !== resumed) return;
-  const below = placeBelow(place, found.raw, resumed, rest);
-  const info = await passingOver(() => describeFile(below.path, below.shown, walk.names));
-  if (info?.type === FileType.FILE_TYPE_DIRECTORY) await listBelow(walk, below);
+  const info = await look(walk, place, found);
+  if (info?.type !== FileType.FILE_TYPE_DIRECTORY) return;
+  await listBelow(walk, placeBelow(place, found, rest));
 }
 
-async function addEntry(walk: Walk, place: Place, raw: Buffer, text: string): Promise<void> {
+async function addEntries(walk: Walk, place: Place, names: DirectoryName[]): Promise<void> {
+  for (let start = 0; start < names.length; start += LOOKS_AT_ONCE) {
+    const some = names.slice(start, start + LOOKS_AT_ONCE);
+    const infos = await Promise.all(some.map((name) => look(walk, place, name)));
+    for (const [index, info] of infos.entries()) {
+      const name = some[index];
+      if (!info || !name) continue;
+      if (walk.entries.length >= walk.limit) return;
+      walk.entries.push(info);
+      if (info.type !== FileType.FILE_TYPE_DIRECTORY || place.depth === 1) continue;
+      await listBelow(walk, placeBelow(place, name, []));
+    }
+  }
+}
+
+function look(walk: Walk, place: Place, { raw, text }: DirectoryName) {
   walk.signal.throwIfAborted();
   const path = Buffer.concat([place.path, raw]);
-  const info = await passingOver(() => describeFile(path, place.shown + text, walk.names));
-  if (!info) return;
-  walk.entries.push(info);
-  if (info.type !== FileType.FILE_TYPE_DIRECTORY || place.depth === 1) return;
-  await listBelow(walk, placeBelow(place, raw, text, []));
+  return passingOver(() => describeFile(path, place.shown + text, walk.names));
 }
 
 async function listBelow(walk: Walk, place: Place): Promise<void> {
   await passingOver(() => listInto(walk, place));
 }
 
-function placeBelow(place: Place, raw: Buffer, text: string, after: string[]): Place {
+function placeBelow(place: Place, { raw, text }: DirectoryName, after: string[]): Place {
   return {
     path: Buffer.concat([place.path, raw, Buffer.from('/')]),
     shown: `${place.shown}${text}/`,
