@@ -26,7 +26,6 @@ const CALL_TIMEOUT_MS = 20_000;
 const BUSYBOX_SUBSTITUTE = '#!/bin/sh\nexec "$@"\n';
 /** Stands in for wrenn-guest, which would set the clock of this machine. */
 const HELPER_SUBSTITUTE = [
-  '#!/bin/sh',
   'while read -r kind wall monotonic entropy; do',
   '  echo "$kind $wall $monotonic $entropy" >> "$0.calls"',
   '  echo wall_clock 0',
@@ -96,6 +95,8 @@ export interface EnvdOptions {
   busyboxPath?: string;
   /** Program in place of wrenn-guest; one that notes its calls and does nothing when left out. */
   helperPath?: string;
+  /** The real wrenn-guest, for its commands alone: watches and terminals, which change no clock. */
+  helperCommandsPath?: string;
 }
 
 /** Starts the daemon. Needs root. */
@@ -181,14 +182,16 @@ export async function isAlive(pid: number): Promise<boolean> {
 
 async function commandFor(
   directory: string,
-  { accounts, hostnamePath, busyboxPath, helperPath }: EnvdOptions,
+  { accounts, hostnamePath, busyboxPath, helperPath, helperCommandsPath }: EnvdOptions,
 ): Promise<string[]> {
   await mkdir(join(directory, 'run'));
   await writeFile(join(directory, 'hostname'), '');
   const substitute = join(directory, 'busybox');
   await writeFile(substitute, BUSYBOX_SUBSTITUTE, { mode: 0o755 });
   const helper = join(directory, 'helper');
-  await writeFile(helper, HELPER_SUBSTITUTE, { mode: 0o755 });
+  const commands = helperCommandsPath ? [`[ $# -gt 0 ] && exec '${helperCommandsPath}' "$@"`] : [];
+  const script = ['#!/bin/sh', ...commands, HELPER_SUBSTITUTE].join('\n');
+  await writeFile(helper, script, { mode: 0o755 });
   bundle ??= bundleEnvd();
   const command = [
     process.execPath,
