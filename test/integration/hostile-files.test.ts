@@ -59,11 +59,9 @@ describe('files of a hostile guest', () => {
   }
 
   it('have whole characters only, whatever the guest says', async () => {
-    const placeholder = '\u007f';
-    const texts = { owner: placeholder, group: placeholder, symlinkTarget: placeholder };
-    const bytes = Buffer.from(
-      FileInfo.encode(fileInfo({ path: `/${placeholder}`, ...texts })).finish(),
-    );
+    const mark = '\u007f';
+    const texts = { owner: mark, group: mark, symlinkTarget: mark };
+    const bytes = Buffer.from(FileInfo.encode(fileInfo({ path: `/${mark}`, ...texts })).finish());
     const broken = bytes.map((byte) => (byte === 0x7f ? 0xff : byte));
 
     const info = await withHostileGuest({ fileInfo: () => Buffer.from(broken) }, (client) =>
