@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type AccountFiles, findAccount } from './accounts.js';
+import { type AccountFiles, findAccount, readAccountNames } from './accounts.js';
 
 const PASSWD = [
   'root:x:0:0:root:/root:/bin/bash',
@@ -45,6 +45,19 @@ describe('findAccount', () => {
     for (const name of ['nobody', 'broken', 'short', 'ali', '']) {
       expect(await findAccount(name, files)).to.equal(undefined);
     }
+  });
+
+  it('names users and groups by their numbers, the first of several', async () => {
+    await writeFile(files.passwdPath, `${PASSWD}\ntoor:x:0:0:::\n`);
+
+    const { users, groups } = await readAccountNames(files);
+
+    expect([...users]).to.deep.equal([
+      [0, 'root'],
+      [1000, 'alice'],
+      [1002, 'bare'],
+    ]);
+    expect([...groups.keys()]).to.deep.equal([1001, 10, 44]);
   });
 
   it('knows root, and nobody else, where there are no files', async () => {
