@@ -52,13 +52,13 @@ export async function* bodyChunks(body: IncomingBody, bound: BodyBound): AsyncGe
   }
 }
 
-/** The chunks of a body of any length, each of which has to come within `stallTimeoutMs`. */
+/** The chunks of a body of any length; each may take as long as `patienceMs` says when it is awaited. */
 export async function* endlessChunks(
   { request, invite }: IncomingBody,
-  stallTimeoutMs: number,
+  patienceMs: () => number,
 ): AsyncGenerator<Buffer> {
   invite();
-  yield* arrivals(request, () => stallTimeoutMs);
+  yield* arrivals(request, patienceMs);
 }
 
 /** A whole body of at most that many bytes. */

@@ -84,17 +84,12 @@ async function callWithUpload(gateway: Gateway, routed: RoutedRequest): Promise<
   const { match, query, exchange, admitted } = routed;
   const options = callOptions(exchange);
   const timeoutMs = streamTimeoutMs(callerTimeoutMs(exchange.request));
-  admitted.becomeStream();
-  const response = await upload(
-    match,
-    query,
-    { ...exchange, admitted },
-    {
-      registry,
-      stallTimeoutMs: limits.uploadStallTimeoutMs,
-      open: () => upstream.open(match.route.rpcPath, { ...options, timeoutMs }),
-    },
-  );
+  const open = () => {
+    admitted.becomeStream();
+    return upstream.open(match.route.rpcPath, { ...options, timeoutMs });
+  };
+  const body = { ...exchange, admitted };
+  const response = await upload(match, query, body, { registry, limits, open });
   return messageAnswer(match.route, response, registry);
 }
 

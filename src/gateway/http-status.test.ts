@@ -121,7 +121,7 @@ describe('docs/errors.md', () => {
       `| request line and headers | ${limits.HEADER_BYTES_MAX} bytes |`,
       `| time for headers | ${DEFAULT_LIMITS.headersTimeoutMs / 1000} s |`,
       `| fields of a form before its file | ${limits.FORM_FIELDS_BYTES_MAX} bytes |`,
-      `| time for a whole body | ${DEFAULT_LIMITS.requestTimeoutMs / 1000} s |`,
+      `| time for a whole body, or the fields of a form before its file | ${DEFAULT_LIMITS.requestTimeoutMs / 1000} s |`,
       `| time without progress of an upload | ${DEFAULT_LIMITS.uploadStallTimeoutMs / 1000} s |`,
       `| time to take an answer | ${DEFAULT_LIMITS.answerTimeoutMs / 1000} s |`,
       `| time to take some of a stream | ${DEFAULT_LIMITS.streamStallTimeoutMs / 1000} s |`,

@@ -6,7 +6,7 @@ import type { DescField, JsonObject } from '@bufbuild/protobuf';
 import { bodyTooLarge, endlessChunks, hasBody, type IncomingBody } from './body-stream.js';
 import { findField } from './field-path.js';
 import { decodePart, type FormPart, FormReader, invalidForm } from './form-reader.js';
-import { FORM_FIELDS_BYTES_MAX, UPLOAD_PIECE_BYTES_MAX } from './limits.js';
+import { FORM_FIELDS_BYTES_MAX, type GatewayLimits, UPLOAD_PIECE_BYTES_MAX } from './limits.js';
 import { FORM_TYPE, mediaTypeOf, refuseEncoded } from './media-type.js';
 import { putTextAt, queryToJson } from './query.js';
 import type { Route } from './route-table.js';
@@ -21,20 +21,32 @@ export interface UploadBody {
   close(): void;
 }
 
-/** Reads all that stands before the content; throws INVALID_ARGUMENT. */
+type UploadLimits = Pick<GatewayLimits, 'requestTimeoutMs' | 'uploadStallTimeoutMs'>;
+
+/**
+ * Reads all that stands before the content; throws INVALID_ARGUMENT. That has to
+ * arrive as any other body; the content only has to make progress.
+ */
 export async function openUploadBody(
   body: IncomingBody,
   route: Route,
   query: string,
-  stallTimeoutMs: number,
+  { requestTimeoutMs, uploadStallTimeoutMs }: UploadLimits,
 ): Promise<UploadBody> {
   const { headers } = body.request;
   refuseEncoded(headers);
   const fields = queryToJson(route, query);
-  const chunks = endlessChunks(body, stallTimeoutMs);
+  const endsAt = performance.now() + requestTimeoutMs;
+  let isOpen = false;
+  const chunks = endlessChunks(body, () =>
+    isOpen ? uploadStallTimeoutMs : Math.min(uploadStallTimeoutMs, endsAt - performance.now()),
+  );
   if (mediaTypeOf(headers) === FORM_TYPE && contentFieldOf(route)) {
-    return openForm(new FormReader(headers, chunks), route, fields);
+    const form = await openForm(new FormReader(headers, chunks), route, fields);
+    isOpen = true;
+    return form;
   }
+  isOpen = true;
   return {
     fields,
     contentType: headers['content-type'] ?? '',

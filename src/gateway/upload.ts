@@ -3,13 +3,14 @@ import type { Registry } from '@bufbuild/protobuf';
 import { bindRequest } from './bind-request.js';
 import type { IncomingBody } from './body-stream.js';
 import { encodeContent } from './http-body.js';
+import type { GatewayLimits } from './limits.js';
 import type { RouteMatch } from './route-table.js';
 import { openUploadBody } from './upload-body.js';
 import type { UpstreamStream } from './upstream-stream.js';
 
 export interface UploadOptions {
   registry: Registry;
-  stallTimeoutMs: number;
+  limits: GatewayLimits;
   /** Opens the call, once it is known what its first message is. */
   open: () => UpstreamStream;
 }
@@ -23,9 +24,9 @@ export async function upload(
   match: RouteMatch,
   query: string,
   body: IncomingBody,
-  { registry, stallTimeoutMs, open }: UploadOptions,
+  { registry, limits, open }: UploadOptions,
 ): Promise<Buffer> {
-  const { contentType, ...opened } = await openUploadBody(body, match.route, query, stallTimeoutMs);
+  const { contentType, ...opened } = await openUploadBody(body, match.route, query, limits);
   try {
     const fields = { kind: 'fields', json: opened.fields, contentType } as const;
     const { bytes } = bindRequest(match, '', fields, registry);

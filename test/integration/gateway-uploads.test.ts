@@ -338,6 +338,20 @@ describe('an upload', () => {
       expectNothingWritten();
     });
 
+    it('whose fields come a little at a time is cut before it is a stream', async () => {
+      await start({ requestTimeoutMs: 300 });
+      const { request, answer } = begin(FORM, FORM_HEADERS);
+      request.write(`${PART}"path"\r\n\r\n/`);
+      const trickle = setInterval(() => request.write('a'), 50);
+      try {
+        expect((await answer).statusCode).to.equal(408);
+      } finally {
+        clearInterval(trickle);
+        request.destroy();
+      }
+      expect(seen.signal).to.equal(undefined);
+    });
+
     it('goes no faster than the service takes it, and the memory stays flat', async function () {
       this.timeout(120_000);
       await start();
