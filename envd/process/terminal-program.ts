@@ -1,9 +1,9 @@
 /** A launched program on a terminal of its own: one output, and input that is typed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { ReadStream } from 'node:tty';
 import { getSystemErrorName } from 'node:util';
 import type { TerminalSize } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { WrennError } from '../../lib/errors/index.js';
@@ -14,6 +14,7 @@ import type { Command } from './command.js';
 import { drainOutput } from './drain-output.js';
 import { InputStream } from './input-stream.js';
 import { Output } from './output.js';
+import { openTerminalStream } from './terminal-stream.js';
 
 const MULTIPLEXER_PATH = '/dev/ptmx';
 /** What most terminals understand; the request's own TERM goes before it. */
@@ -90,7 +91,7 @@ class TerminalProgram implements Program {
   readonly output: AsyncIterable<ProgramOutput>;
   readonly #helperPath: string;
   readonly #child: Child;
-  readonly #terminal: ReadStream;
+  readonly #terminal: Socket;
   readonly #fd: number;
   readonly #input: InputStream;
   #endsLine = true;
@@ -105,8 +106,7 @@ class TerminalProgram implements Program {
     this.#child = child;
     this.exited = child.exited;
     this.#fd = fd;
-    // Node's WriteStream would make writing block; this one reads and writes.
-    this.#terminal = new ReadStream(fd);
+    this.#terminal = openTerminalStream(fd);
     this.#input = new InputStream(this.#terminal);
     this.output = drainAndClose(child, this.#terminal);
   }
@@ -152,7 +152,7 @@ class TerminalProgram implements Program {
 }
 
 /** When the program has ended its terminal ends, for all that still have it. */
-async function* drainAndClose(child: Child, terminal: ReadStream): AsyncIterable<ProgramOutput> {
+async function* drainAndClose(child: Child, terminal: Socket): AsyncIterable<ProgramOutput> {
   try {
     yield* drainOutput(child, new Output({ pty: terminal }));
   } finally {

@@ -37,9 +37,8 @@
 
 enum {
 	MASTER_FD = 3,
-	/* Above all descriptors that the program gets, and that envd gives. */
+	/* Above the descriptors that the program gets, and that envd gives. */
 	STATUS_FD_MIN = 10,
-	FDS_MAX = 64,
 
 	/* `pty`, sizes, ids, groups, program and name. */
 	PTY_ARGUMENTS_MIN = 8,
@@ -126,14 +125,11 @@ static bool take_as_standard(int slave, int status_fd)
 		if (dup2(slave, fd) < 0)
 			return false;
 	}
-	for (int fd = STDERR_FILENO + 1; fd < FDS_MAX; fd++) {
-		if (fd != status_fd)
-			close(fd);
-	}
-	return true;
+	return close_range(STDERR_FILENO + 1, (unsigned int)status_fd - 1, 0) == 0 &&
+	       close_range((unsigned int)status_fd + 1, UINT_MAX, 0) == 0;
 }
 
-/* Returns 0 or an error number. */
+/* Returns 0 or an error number; what is open then closes with the process. */
 static int become_leader(const struct winsize *size, uid_t owner, int status_fd)
 {
 	int locked = 0;
@@ -149,12 +145,8 @@ static int become_leader(const struct winsize *size, uid_t owner, int status_fd)
 		return errno;
 	if (fchown(slave, owner, (gid_t)-1) != 0 || fchmod(slave, SLAVE_MODE) != 0 ||
 	    ioctl(slave, TIOCSWINSZ, size) != 0 || ioctl(slave, TIOCSCTTY, 0) != 0 ||
-	    !take_as_standard(slave, status_fd)) {
-		int error = errno;
-
-		close(slave);
-		return error;
-	}
+	    !take_as_standard(slave, status_fd))
+		return errno;
 	return 0;
 }
 

@@ -20,12 +20,15 @@ export interface LaunchedOutput {
   exited: ProcessEvent_Exited | undefined;
 }
 
+/** A daemon, or a connection of one's own to it. */
+type Daemon = Pick<EnvdProcess, 'processes' | 'options'>;
+
 /** Calls of one daemon, also after it was started again. */
 export class LaunchedPrograms {
-  readonly #envd: EnvdProcess;
+  readonly #envd: Daemon;
   readonly #sequences = new Map<string, bigint>();
 
-  constructor(envd: EnvdProcess) {
+  constructor(envd: Daemon) {
     this.#envd = envd;
   }
 
