@@ -1,6 +1,6 @@
 /** A launched program on a terminal of its own: one output, and input that is typed. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -17,6 +17,7 @@ import { Output } from './output.js';
 import { openTerminalStream } from './terminal-stream.js';
 
 const MULTIPLEXER_PATH = '/dev/ptmx';
+const TERMINAL_INDEX = /^tty-index:\s*(\d+)$/m;
 /** What most terminals understand; the request's own TERM goes before it. */
 export const TERMINAL_ENVIRONMENT = { TERM: 'xterm-256color' };
 /** What says end of file at the start of a line; elsewhere it sends off what was typed so far. */
@@ -34,6 +35,7 @@ export async function startTerminalProgram(
   const fd = openMultiplexer();
   try {
     const child = await startOnTerminal(helperPath, command, size, fd);
+    keepOpen(fd, child);
     return new TerminalProgram(helperPath, command.cwd, child, fd);
   } catch (error) {
     closeSync(fd);
@@ -48,6 +50,18 @@ function openMultiplexer(): number {
   } catch (error) {
     throw guestFailure('program_not_started', error);
   }
+}
+
+/**
+ * Keeps the other end open as long as the program runs. A terminal whose other end nobody has open
+ * is at its end, and would be closed; but a program may close all that it has, go on, and open its
+ * terminal again.
+ */
+function keepOpen(fd: number, child: Child): void {
+  const { O_RDWR, O_NOCTTY } = constants;
+  const [, index] = TERMINAL_INDEX.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? [];
+  const otherFd = openSync(`/dev/pts/${index}`, O_RDWR | O_NOCTTY);
+  void child.exited.then(() => closeSync(otherFd));
 }
 
 async function startOnTerminal(
