@@ -72,6 +72,10 @@ function hintFor(error: WrennApiError): string | undefined {
       return 'wrenn sandbox ls shows your sandboxes';
     case 'SANDBOX_STATE':
       return error.metadata.state === 'PAUSED' ? 'wrenn sandbox resume brings it back' : undefined;
+    case 'PROCESS_NOT_FOUND':
+      return 'wrenn ps shows what runs in a sandbox';
+    case 'OUTPUT_OUT_OF_RANGE':
+      return 'wrenn attach without --offset begins with the oldest output that is kept';
     case 'SNAPSHOT_NOT_FOUND':
     case 'TEMPLATE_NOT_FOUND':
       return 'wrenn snapshot ls shows templates and snapshots';
@@ -83,7 +87,7 @@ function hintFor(error: WrennApiError): string | undefined {
     case 'API_KEY_NOT_FOUND':
       return 'wrenn key ls shows your keys';
     case 'COMMAND_TIMEOUT':
-      return 'wrenn sandbox exec --timeout SECONDS gives it more time';
+      return 'wrenn exec --timeout SECONDS gives it more time';
     default:
       return error.retryAfterSec === undefined
         ? undefined

@@ -1,11 +1,15 @@
+import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** Where a command reads and prints. Tests give it streams of their own. */
 export interface CliIo {
   stdin: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
-  stdout: Writable & { isTTY?: boolean };
-  stderr: Writable;
+  /** A terminal has a size, and says `resize` when it changes. */
+  stdout: Writable & { isTTY?: boolean; columns?: number; rows?: number };
+  stderr: Writable & { isTTY?: boolean };
   environment: NodeJS.ProcessEnv;
+  /** Tells the signals that this command gets; without listeners they end it. */
+  signals?: EventEmitter;
 }
 
 /** Writes one line. */

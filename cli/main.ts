@@ -2,10 +2,11 @@
 import { loadEnvironment } from './config.js';
 import { runCli } from './run.js';
 
-// `wrenn sandbox ls | head` closes the pipe early, which is no fault.
+// `wrenn sandbox ls | head` closes the pipe early, which is no fault. A command
+// that listens itself has something to do before it ends.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  if (process.stdout.listenerCount('error') === 1) process.exit();
 });
 
 process.exitCode = await runCli(process.argv.slice(2), {
@@ -13,4 +14,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: loadEnvironment(),
+  signals: process,
 });

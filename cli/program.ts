@@ -2,8 +2,12 @@
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.js';
 import { addAuthCommands } from './commands/auth.js';
+import { addCopyCommand } from './commands/copy.js';
+import { addExecCommand } from './commands/exec.js';
+import { addFileCommands } from './commands/file.js';
 import { addKeyCommands } from './commands/key.js';
 import { addPlatformCommands } from './commands/platform.js';
+import { addProcessCommands } from './commands/process.js';
 import { addSandboxCommands } from './commands/sandbox.js';
 import { addSnapshotCommands } from './commands/snapshot.js';
 import type { CliIo } from './io.js';
@@ -41,5 +45,14 @@ export function createProgram(io: CliIo, outcome: { exitCode: number }): Command
   addKeyCommands(program, context);
   addSandboxCommands(program, context);
   addSnapshotCommands(program, context);
+  addFileCommands(program, context);
+  addShortCommands(program, context);
   return program;
+}
+
+/** What is typed most often needs no `sandbox` before it. */
+function addShortCommands(program: Command, context: CommandContext): void {
+  addExecCommand(program, context);
+  addProcessCommands(program, context);
+  addCopyCommand(program, context);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { ApiKey, CreateApiKeyResponse } from '../gen/ts/wrenn/v1/api_key.js';
 import { Session } from '../gen/ts/wrenn/v1/auth.js';
-import { Sandbox, SandboxState } from '../gen/ts/wrenn/v1/sandbox.js';
+import { type ListSandboxesRequest, Sandbox, SandboxState } from '../gen/ts/wrenn/v1/sandbox.js';
 import { Code, WrennError } from '../lib/errors/index.js';
 import { type ApiServer, type Script, startApiServer } from '../test/support/api-server.js';
 import { type CommandLine, commandLine } from '../test/support/command-line.js';
@@ -155,6 +155,25 @@ describe('wrenn sandbox', () => {
         state: 'SANDBOX_STATE_RUNNING',
         memory_mb: 512,
       });
+    });
+  });
+
+  it('lists only those that the filters let through', async () => {
+    const asked: ListSandboxesRequest[] = [];
+    const listSandboxes = async (_: unknown, request: ListSandboxesRequest) => {
+      asked.push(request);
+      return { sandboxes: [], nextPageToken: '' };
+    };
+    await against({ sandboxes: { listSandboxes } }, async (cli) => {
+      const filters = ['--state', 'running', '--state', 'PAUSED', '--metadata', 'owner=me'];
+      expect((await cli.run(['sandbox', 'ls', ...filters])).exitCode).to.equal(0);
+      expect(asked).to.have.length(1);
+      expect(asked[0]).to.deep.include({
+        states: [SandboxState.SANDBOX_STATE_RUNNING, SandboxState.SANDBOX_STATE_PAUSED],
+        metadata: ['owner=me'],
+      });
+      expect((await cli.run(['sandbox', 'ls', '--state', 'asleep'])).exitCode).to.equal(1);
+      expect(asked).to.have.length(1);
     });
   });
 

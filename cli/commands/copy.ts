@@ -1,15 +1,19 @@
-/** `wrenn sandbox cp`: one file, into a sandbox or out of it. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+/** `wrenn cp`: one file of any size, into a sandbox or out of it. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { FILE_BYTES_MAX } from '../../clients/typescript/index.js';
+import type { WrennClient } from '../../clients/typescript/index.js';
 import type { CommandContext } from '../command-context.js';
 import { CliError } from '../failure.js';
 import { type CliIo, printLine } from '../io.js';
+import { Progress } from '../output/progress.js';
 import { type Session, withClient } from '../session.js';
+import { writeLocalFile, writeTo } from './local-file.js';
 
 const PERMISSION_BITS = 0o777;
+/** How much of a local file is read at once. */
+const READ_BYTES = 256 * 1024;
 
 /** A path in a sandbox, `<sandbox_id>:/path`. */
 interface RemotePath {
@@ -17,10 +21,18 @@ interface RemotePath {
   path: string;
 }
 
-export function addCopyCommand(sandbox: Command, context: CommandContext): void {
-  sandbox
+/** What is to be copied into a sandbox. */
+interface LocalSource {
+  content: AsyncIterable<Uint8Array>;
+  mode: number;
+  /** Undefined when it is not known. */
+  sizeBytes: number | undefined;
+}
+
+export function addCopyCommand(parent: Command, context: CommandContext): void {
+  parent
     .command('cp')
-    .description('copy a file of up to 3 MiB into a sandbox or out of it')
+    .description('copy a file into a sandbox or out of it')
     .argument('<source>', 'local path, <sandbox_id>:/path, or - for standard input')
     .argument('<target>', 'local path, <sandbox_id>:/path, or - for standard output')
     .action((source: string, target: string) => copy(context, source, target));
@@ -60,12 +72,14 @@ async function upload(
     throw new CliError('standard input has no name to put into a folder', 'name the file too');
   }
   const target = path.endsWith('/') ? path + basename(source) : path;
-  const { content, mode } = await readLocal(io, source);
+  const { content, mode, sizeBytes } = await openLocal(io, source);
   const session = open();
+  using progress = new Progress(io.stderr, basename(target), sizeBytes);
   const written = await withClient(session, (client) =>
-    client.files.write(sandboxId, target, content, { mode }),
+    client.files.writeStream(sandboxId, target, progress.through(content), { mode }),
   );
-  report(session, sandboxId, written.path, content.length);
+  progress.end();
+  report(session, sandboxId, written.path, written.sizeBytes);
 }
 
 async function download(
@@ -74,35 +88,42 @@ async function download(
   target: string,
 ): Promise<void> {
   const session = open();
-  const content = await withClient(session, (client) => client.files.read(sandboxId, path));
-  if (target === '-') {
-    io.stdout.write(content);
-    return;
-  }
   const local = (await isDirectory(target)) ? join(target, basename(path)) : target;
-  await writeFile(local, content);
-  report(session, sandboxId, local, content.length);
+  await withClient(session, async (client) => {
+    const content = client.files.readStream(sandboxId, path);
+    if (target === '-') return writeTo(io.stdout, content);
+    const sizeBytes = await remoteSize(io, client, { sandboxId, path });
+    using progress = new Progress(io.stderr, basename(path), sizeBytes);
+    const writtenBytes = await writeLocalFile(local, progress.through(content));
+    progress.end();
+    report(session, sandboxId, local, writtenBytes);
+  });
 }
 
-async function readLocal(io: CliIo, source: string): Promise<{ content: Buffer; mode: number }> {
-  if (source === '-') {
-    const content = await buffer(io.stdin);
-    checkSize('standard input', content.length);
-    return { content, mode: 0 };
-  }
-  const { mode, size } = await stat(source).catch((cause) => {
+/** Asked for where somebody sees the progress. Only that of a regular file says how much comes. */
+async function remoteSize(
+  { stderr }: CliIo,
+  client: WrennClient,
+  { sandboxId, path }: RemotePath,
+): Promise<number | undefined> {
+  if (!stderr.isTTY) return undefined;
+  const { permissions, sizeBytes } = await client.files.stat(sandboxId, path);
+  return permissions.startsWith('-') ? sizeBytes : undefined;
+}
+
+async function openLocal(io: CliIo, source: string): Promise<LocalSource> {
+  if (source === '-') return { content: io.stdin, mode: 0, sizeBytes: undefined };
+  const found = await stat(source).catch((cause) => {
     throw cause.code === 'ENOENT' ? new CliError(`there is no file ${source}`) : cause;
   });
-  if (await isDirectory(source)) {
+  if (found.isDirectory()) {
     throw new CliError(`${source} is a folder`, 'copy its files one by one, or as one archive');
   }
-  checkSize(source, size);
-  return { content: await readFile(source), mode: mode & PERMISSION_BITS };
-}
-
-function checkSize(name: string, size: number): void {
-  if (size <= FILE_BYTES_MAX) return;
-  throw new CliError(`${name} has ${size} bytes, and a copy carries ${FILE_BYTES_MAX} at most`);
+  return {
+    content: createReadStream(source, { highWaterMark: READ_BYTES }),
+    mode: found.mode & PERMISSION_BITS,
+    sizeBytes: found.isFile() ? found.size : undefined,
+  };
 }
 
 async function isDirectory(path: string): Promise<boolean> {

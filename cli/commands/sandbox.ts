@@ -1,7 +1,7 @@
 /** `wrenn sandbox`: create, list, delete; the other commands have files of their own. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CreateSandboxOptions } from '../../clients/typescript/index.js';
-import { type Sandbox, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
+import { type Sandbox, SandboxState, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
 import type { CommandContext } from '../command-context.js';
 import { printLine } from '../io.js';
 import { formatAge } from '../output/age.js';
@@ -14,6 +14,7 @@ import { addForkCommand } from './fork.js';
 import { addGenerationCommands } from './generation.js';
 import { collectPair, parseWholeNumber } from './options.js';
 import { addPauseCommands } from './pause.js';
+import { addProcessCommands } from './process.js';
 import { addTimeoutCommands, parseTimeoutAction } from './timeout.js';
 
 interface CreateOptions {
@@ -26,14 +27,22 @@ interface CreateOptions {
   metadata?: Record<string, string>;
 }
 
+interface ListOptions {
+  state?: SandboxState[];
+  metadata?: Record<string, string>;
+}
+
 export function addSandboxCommands(program: Command, context: CommandContext): void {
   const sandbox = program.command('sandbox').description('microVMs');
   addCreateCommand(sandbox, context);
   sandbox
     .command('ls')
     .description('list the sandboxes')
-    .action(() => listSandboxes(context));
+    .option('--state <name>', 'only those in this state; repeatable', collectState)
+    .option('--metadata <name=value>', 'only those with this label; repeatable', collectPair)
+    .action((options: ListOptions) => listSandboxes(context, options));
   addExecCommand(sandbox, context);
+  addProcessCommands(sandbox, context);
   addCopyCommand(sandbox, context);
   addPauseCommands(sandbox, context);
   addForkCommand(sandbox, context);
@@ -71,6 +80,22 @@ function parseMemory(text: string): number {
   return Number(match[1]) * (match[2]?.toLowerCase() === 'g' ? 1024 : 1);
 }
 
+/** `running`, as often as wanted. */
+function collectState(text: string, collected: SandboxState[] = []): SandboxState[] {
+  const known = Object.values(SandboxState).filter(
+    (value) => typeof value === 'number' && value > 0,
+  );
+  const name = `SANDBOX_STATE_${text.toUpperCase()}`;
+  const state = known.find((value) => SandboxState[Number(value)] === name);
+  if (state === undefined) {
+    const names = known.map((value) =>
+      SandboxState[Number(value)]?.replace('SANDBOX_STATE_', '').toLowerCase(),
+    );
+    throw new InvalidArgumentError(`Give one of ${names.join(', ')}.`);
+  }
+  return [...collected, Number(state)];
+}
+
 async function createSandbox(
   { io, session: open }: CommandContext,
   options: CreateOptions,
@@ -89,11 +114,16 @@ async function createSandbox(
   printLine(io.stdout, session.json ? JSON.stringify(sandboxToJson(created)) : created.sandboxId);
 }
 
-async function listSandboxes({ io, session: open }: CommandContext): Promise<void> {
+async function listSandboxes(
+  { io, session: open }: CommandContext,
+  { state = [], metadata = {} }: ListOptions,
+): Promise<void> {
   const session = open();
   const sandboxes: Sandbox[] = [];
   await withClient(session, async (client) => {
-    for await (const sandbox of client.sandboxes.list()) sandboxes.push(sandbox);
+    for await (const sandbox of client.sandboxes.list({ states: state, metadata })) {
+      sandboxes.push(sandbox);
+    }
   });
   if (session.json) {
     printLine(io.stdout, JSON.stringify({ sandboxes: sandboxes.map(sandboxToJson) }));

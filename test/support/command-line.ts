@@ -1,6 +1,7 @@
 /** Runs the command line in this process, with streams and a configuration of its own. */
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { CliIo } from '../../cli/io.js';
 import { runCli } from '../../cli/run.js';
 import { temporaryDirectory } from './temporary-directory.js';
 
@@ -13,8 +14,12 @@ export interface CommandResult {
 export interface CommandLine extends AsyncDisposable {
   /** Folder of the stored credentials. */
   readonly configDirectory: string;
-  /** Runs one command; `input` is its standard input. */
-  run(args: readonly string[], input?: string | Buffer): Promise<CommandResult>;
+  /** Runs one command; `input` is its standard input, `io` what else it sees. */
+  run(
+    args: readonly string[],
+    input?: string | Buffer,
+    io?: Partial<CliIo>,
+  ): Promise<CommandResult>;
 }
 
 /** @param environment over the address and the configuration folder. */
@@ -25,7 +30,7 @@ export async function commandLine(
   const directory = await temporaryDirectory('wrenn-cli-');
   return {
     configDirectory: directory.path,
-    run: async (args, input = '') => {
+    run: async (args, input = '', io = {}) => {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const printed = Promise.all([buffer(stdout), buffer(stderr)]);
       const exitCode = await runCli(args, {
@@ -37,6 +42,7 @@ export async function commandLine(
           WRENN_CONFIG_DIR: directory.path,
           ...environment,
         },
+        ...io,
       });
       stdout.end();
       stderr.end();
