@@ -51,8 +51,8 @@ export function fromGuest(thrown: unknown, signal: AbortSignal): unknown {
   const error = WrennError.from(thrown);
   const failure = retellGuestFailure(error);
   if (failure) return failure;
-  if (error.code === Code.UNIMPLEMENTED) return guestTooOld(error);
   const cause = new Error(`guest call failed: ${Code[error.code]}: ${printable(wordsOf(error))}`);
+  if (error.code === Code.UNIMPLEMENTED) return guestTooOld(cause);
   return guestUnreachable('the guest daemon did not answer', cause);
 }
 

@@ -56,6 +56,7 @@ export class GuestFiles {
   ): Promise<{ sizeBytes: number }> {
     const stalled = stallGuard(this.#limits.fileTimeoutMs, notTaken, signal);
     let sizeBytes = 0;
+    let isWhole = false;
     let failure: { cause: unknown } | undefined;
     async function* requests() {
       yield stalled.while({ ...target, content: Buffer.alloc(0) });
@@ -71,6 +72,7 @@ export class GuestFiles {
         throw cause;
       }
       // From here the guest has it all, and only its answer is waited for.
+      isWhole = true;
       stalled.begin();
     }
     const options = this.#calls.options(Number.POSITIVE_INFINITY, stalled.signal);
@@ -84,6 +86,7 @@ export class GuestFiles {
     } finally {
       stalled.end();
     }
+    if (!isWhole) throw contractBroken('an answer before the end of the file');
     return { sizeBytes };
   }
 

@@ -4,7 +4,12 @@ import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { generateApiKeySecret } from '../../src/auth/api-key-secret.js';
 import { CACHE_MS } from '../../src/auth/api-key-verifier.js';
 import { TEAM_API_KEYS_MAX } from '../../src/store/api-key.js';
-import { type Account, useControlPlane, withMetadata } from '../support/control-plane.js';
+import {
+  type Account,
+  sandboxPage,
+  useControlPlane,
+  withMetadata,
+} from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
 
@@ -114,7 +119,10 @@ describe('ApiKeyService', () => {
     const names: string[] = [];
     let pageToken = '';
     do {
-      const page = await apiKeys.listApiKeys({ pageSize: 2, pageToken }, account.asUser);
+      const page = await apiKeys.listApiKeys(
+        sandboxPage({ pageSize: 2, pageToken }),
+        account.asUser,
+      );
       names.push(...page.apiKeys.map(({ name }) => name));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
@@ -122,6 +130,6 @@ describe('ApiKeyService', () => {
   });
 
   function listSandboxes(key: string) {
-    return test.clients.sandboxes.listSandboxes(FIRST_PAGE, withMetadata({ 'x-api-key': key }));
+    return test.clients.sandboxes.listSandboxes(sandboxPage(), withMetadata({ 'x-api-key': key }));
   }
 });

@@ -4,7 +4,13 @@ import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { ACCOUNT_FREE_ATTEMPTS } from '../../src/auth/login-throttle.js';
 import { HASHES_AT_ONCE_MAX, HASHES_WAITING_MAX } from '../../src/auth/password.js';
 import { CLIENT_ADDRESS_KEY } from '../../src/client-address.js';
-import { ANYBODY, PASSWORD, useControlPlane, withMetadata } from '../support/control-plane.js';
+import {
+  ANYBODY,
+  PASSWORD,
+  sandboxPage,
+  useControlPlane,
+  withMetadata,
+} from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
 import { http } from './gateway-fixture.js';
@@ -125,7 +131,7 @@ describe('AuthService', () => {
       ),
     ).to.equal(true);
 
-    await test.clients.sandboxes.listSandboxes({ pageSize: 0, pageToken: '' }, victim.asTeam);
+    await test.clients.sandboxes.listSandboxes(sandboxPage(), victim.asTeam);
     const other = await test.signUp();
     await test.clients.auth.logIn({ email: other.email, password: PASSWORD }, ANYBODY);
   });

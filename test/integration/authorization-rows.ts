@@ -4,7 +4,13 @@ import { ResumeMode, TimeoutAction } from '../../gen/ts/wrenn/v1/sandbox.js';
 import type { Reason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
-import { type Account, type Clients, PASSWORD, plainSandbox } from '../support/control-plane.js';
+import {
+  type Account,
+  type Clients,
+  PASSWORD,
+  plainSandbox,
+  sandboxPage,
+} from '../support/control-plane.js';
 import { PROCESS_ID } from '../support/fake-host-streams.js';
 
 export interface Row {
@@ -67,8 +73,7 @@ export const ROWS: Record<string, Row> = {
   },
   'SandboxService.ListSandboxes': {
     ...{ credential: 'api key', foreign: 'own things' },
-    call: ({ sandboxes }, options) =>
-      sandboxes.listSandboxes({ ...PAGE, states: [], metadata: [] }, options),
+    call: ({ sandboxes }, options) => sandboxes.listSandboxes(sandboxPage(), options),
   },
   'SandboxService.DeleteSandbox': {
     ...{ credential: 'api key', foreign: 'SANDBOX_NOT_FOUND' },

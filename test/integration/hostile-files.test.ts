@@ -169,6 +169,14 @@ describe('files of a hostile guest', () => {
       expectUnreachable(await failureOf(writing));
     });
   });
+
+  it('are not written when the guest answers before it has the whole file', async () => {
+    await withHostileGuest({ streamWriteFile: () => ({ sizeBytes: 1 }) }, async (client) => {
+      const target = { path: '/file', user: '', mode: 0 };
+      const writing = client.files.write(target, zeros(64 * MIB), never);
+      expectUnreachable(await failureOf(writing));
+    });
+  });
 });
 
 function fileInfo(fields: Partial<FileInfo> = {}): FileInfo {

@@ -100,7 +100,7 @@ describe('a request that is not there yet', () => {
     serve(
       server,
       FileServiceService,
-      files as Handlers<typeof FileServiceService, Principal>,
+      files as unknown as Handlers<typeof FileServiceService, Principal>,
       common,
     );
     serve(

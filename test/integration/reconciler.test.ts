@@ -8,6 +8,7 @@ import type { PassOutcome } from '../../src/reconciler/reconciler.js';
 import {
   type Account,
   plainSandbox,
+  sandboxPage,
   type TestControlPlane,
   useControlPlane,
 } from '../support/control-plane.js';
@@ -243,7 +244,7 @@ describe('the reconciler', () => {
   }
 
   function list() {
-    return test.clients.sandboxes.listSandboxes({ pageSize: 0, pageToken: '' }, account.asTeam);
+    return test.clients.sandboxes.listSandboxes(sandboxPage(), account.asTeam);
   }
 
   function remove(sandboxId: string) {

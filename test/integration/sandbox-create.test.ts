@@ -2,7 +2,12 @@
 import { expect } from 'chai';
 import { type Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { Code, reasonNumber, WrennError } from '../../lib/errors/index.js';
-import { type Account, plainSandbox, useControlPlane } from '../support/control-plane.js';
+import {
+  type Account,
+  plainSandbox,
+  sandboxPage,
+  useControlPlane,
+} from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { untilAborted } from '../support/fake-host-agent.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
@@ -125,8 +130,7 @@ describe('a create that does not succeed', () => {
   }
 
   async function list(): Promise<Sandbox[]> {
-    const page = { pageSize: 0, pageToken: '' };
-    return (await test.clients.sandboxes.listSandboxes(page, account.asTeam)).sandboxes;
+    return (await test.clients.sandboxes.listSandboxes(sandboxPage(), account.asTeam)).sandboxes;
   }
 
   function remove(sandboxId: string) {

@@ -1,7 +1,12 @@
 /** Lists of sandboxes: their filters, their pages, and both together. */
 import { expect } from 'chai';
 import { type ListSandboxesRequest, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
-import { type Account, plainSandbox, useControlPlane } from '../support/control-plane.js';
+import {
+  type Account,
+  plainSandbox,
+  sandboxPage,
+  useControlPlane,
+} from '../support/control-plane.js';
 import { reasonOf } from '../support/rejection.js';
 
 const { SANDBOX_STATE_RUNNING, SANDBOX_STATE_PAUSED, SANDBOX_STATE_FAILED } = SandboxState;
@@ -94,8 +99,7 @@ describe('lists of sandboxes', () => {
   }
 
   function page(request: Partial<ListSandboxesRequest>, { asTeam } = account) {
-    const all = { pageSize: 0, pageToken: '', states: [], metadata: [], ...request };
-    return test.clients.sandboxes.listSandboxes(all, asTeam);
+    return test.clients.sandboxes.listSandboxes(sandboxPage(request), asTeam);
   }
 
   /** Ids on all pages. */

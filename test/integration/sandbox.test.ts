@@ -4,7 +4,12 @@ import { type Sandbox, SandboxState } from '../../gen/ts/wrenn/v1/sandbox.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
-import { type Account, plainSandbox, useControlPlane } from '../support/control-plane.js';
+import {
+  type Account,
+  plainSandbox,
+  sandboxPage,
+  useControlPlane,
+} from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 import { answerOf, untilAborted } from '../support/fake-host-agent.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
@@ -219,7 +224,7 @@ describe('SandboxService, ProcessService and FileService', () => {
       let pageToken = '';
       do {
         const page = await test.clients.sandboxes.listSandboxes(
-          { pageSize: 2, pageToken },
+          sandboxPage({ pageSize: 2, pageToken }),
           owner.asTeam,
         );
         expect(page.sandboxes.length).to.be.at.most(2);
@@ -247,7 +252,7 @@ describe('SandboxService, ProcessService and FileService', () => {
       let pageToken = '';
       do {
         const page = await test.clients.sandboxes.listSandboxes(
-          { pageSize: 1, pageToken },
+          sandboxPage({ pageSize: 1, pageToken }),
           owner.asTeam,
         );
         for (const { sandboxId } of page.sandboxes) seen.add(sandboxId);
@@ -258,7 +263,7 @@ describe('SandboxService, ProcessService and FileService', () => {
 
     it('refuses a token that it never gave', async () => {
       const call = test.clients.sandboxes.listSandboxes(
-        { pageSize: 0, pageToken: 'x' },
+        sandboxPage({ pageToken: 'x' }),
         account.asTeam,
       );
       expect(await reasonOf(call)).to.equal('INVALID_REQUEST');

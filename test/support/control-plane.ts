@@ -9,6 +9,7 @@ import { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
 import { ProcessServiceService } from '../../gen/ts/wrenn/v1/process.js';
 import {
   type CreateSandboxRequest,
+  type ListSandboxesRequest,
   SandboxServiceService,
   TimeoutAction,
 } from '../../gen/ts/wrenn/v1/sandbox.js';
@@ -153,6 +154,11 @@ async function signUp({ auth, apiKeys }: Clients): Promise<Account> {
 
 export function withMetadata(metadata: Record<string, string>): ClientCallOptions {
   return { ...ANYBODY, metadata };
+}
+
+/** The first page of all sandboxes, or what else is asked for. */
+export function sandboxPage(fields: Partial<ListSandboxesRequest> = {}): ListSandboxesRequest {
+  return { pageSize: 0, pageToken: '', states: [], metadata: [], ...fields };
 }
 
 /** A create request in which everything is left to the defaults. */

@@ -6,9 +6,8 @@ import {
   TimeoutAction,
 } from '../../gen/ts/wrenn/v1/sandbox.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
-import { type Account, type Clients, plainSandbox } from './control-plane.js';
+import { type Account, type Clients, plainSandbox, sandboxPage } from './control-plane.js';
 
-const PAGE = { pageSize: 0, pageToken: '' };
 const NO_ACTION = TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED;
 const WARM = ResumeMode.RESUME_MODE_UNSPECIFIED;
 
@@ -35,7 +34,7 @@ export class SandboxCalls {
   }
 
   async list(): Promise<Sandbox[]> {
-    return (await this.#clients().sandboxes.listSandboxes(PAGE, this.#options)).sandboxes;
+    return (await this.#clients().sandboxes.listSandboxes(sandboxPage(), this.#options)).sandboxes;
   }
 
   remove(sandboxId: string) {
@@ -90,7 +89,9 @@ export class SandboxCalls {
   }
 
   async listSnapshots() {
-    return (await this.#clients().snapshots.listSnapshots(PAGE, this.#options)).snapshots;
+    return (
+      await this.#clients().snapshots.listSnapshots({ pageSize: 0, pageToken: '' }, this.#options)
+    ).snapshots;
   }
 
   removeSnapshot(snapshotId: string) {
