@@ -6,6 +6,7 @@ import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../gen/ts/google/rpc/error_details.js';
 import { Status } from '../../gen/ts/google/rpc/status.js';
 import { ErrorReason } from '../../gen/ts/wrenn/v1/errors.js';
+import { shownText } from './shown-text.js';
 import { type Reason, WrennError, type WrennErrorOptions } from './wrenn-error.js';
 
 /** The service name in ErrorInfo.domain. */
@@ -16,10 +17,23 @@ export const STATUS_DETAILS_KEY = 'grpc-status-details-bin';
 
 const TYPE_URL_PREFIX = 'type.googleapis.com/';
 
+/**
+ * Most that a status repeats of what a caller sent. It travels in the trailers of
+ * a call: a peer breaks the call, or the connection, when they are too large.
+ */
+const MESSAGE_BYTES_MAX = 1024;
+const VIOLATIONS_MAX = 16;
+const FIELD_BYTES_MAX = 128;
+const DESCRIPTION_BYTES_MAX = 256;
+const METADATA_BYTES_MAX = 256;
+
 /** Turns any thrown value into the google.rpc.Status that a caller sees. */
 export function toStatus(thrown: unknown, requestId?: string): Status {
   const error = WrennError.from(thrown);
-  const metadata = { ...error.metadata, ...(requestId ? { request_id: requestId } : {}) };
+  const metadata = {
+    ...shownMetadata(error.metadata),
+    ...(requestId ? { request_id: requestId } : {}),
+  };
   const details = [
     any(
       'google.rpc.ErrorInfo',
@@ -27,9 +41,10 @@ export function toStatus(thrown: unknown, requestId?: string): Status {
     ),
   ];
   if (error.violations.length > 0) {
-    const fieldViolations = error.violations.map(({ field, description, rule }) => ({
-      field,
-      description,
+    const shown = error.violations.slice(0, VIOLATIONS_MAX);
+    const fieldViolations = shown.map(({ field, description, rule }) => ({
+      field: shownText(field, FIELD_BYTES_MAX),
+      description: shownText(description, DESCRIPTION_BYTES_MAX),
       reason: rule,
       localizedMessage: undefined,
     }));
@@ -39,7 +54,15 @@ export function toStatus(thrown: unknown, requestId?: string): Status {
     const retryDelay = { seconds: BigInt(Math.ceil(error.retryAfterSec)), nanos: 0 };
     details.push(any('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay })));
   }
-  return { code: error.code, message: error.message, details };
+  return { code: error.code, message: shownText(error.message, MESSAGE_BYTES_MAX), details };
+}
+
+function shownMetadata(metadata: Record<string, string>): Record<string, string> {
+  const shown = Object.entries(metadata).map(([name, value]) => [
+    name,
+    shownText(value, METADATA_BYTES_MAX),
+  ]);
+  return Object.fromEntries(shown);
 }
 
 /** The gRPC form of a Status: code, details and the trailer that holds all of it. */

@@ -45,8 +45,11 @@ export interface ServeOptions<Principal> {
   log: Log;
   /** Finds out who calls; throws UNAUTHENTICATED for a caller who may not. */
   authenticate: (path: string, metadata: Metadata) => Promise<Principal> | Principal;
-  /** Checks an encoded request by the rules in the proto; throws INVALID_ARGUMENT. */
-  validate?: (path: string, request: Buffer) => void;
+  /**
+   * Checks an encoded request by the rules in the proto and returns it as it was
+   * checked; throws INVALID_ARGUMENT.
+   */
+  validate?: (path: string, request: Buffer) => Buffer;
   /** Whether a call of this method is routine, such as a poll: its success is logged at debug only. */
   isRoutine?: (path: string) => boolean;
 }
@@ -152,10 +155,7 @@ async function admit(
   const principal = await options.authenticate(method.path, call.metadata);
   call.sendMetadata(observed.responseMetadata);
   const context = { ...observed.context, principal };
-  const read = (bytes: Buffer) => {
-    options.validate?.(method.path, bytes);
-    return decode(method, bytes);
-  };
+  const read = (bytes: Buffer) => decode(method, options.validate?.(method.path, bytes) ?? bytes);
   if (!method.requestStream)
     return [context, read((call as unknown as ServerUnaryCall<Buffer, unknown>).request)];
   return [context, messagesOf(call as unknown as Readable, read, context.signal)];

@@ -1,24 +1,31 @@
 /** Checks encoded requests against the buf.validate rules that stand in the protos. */
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, type Violation } from '@bufbuild/protovalidate';
 import { Code, WrennError } from '../errors/index.js';
 import { descriptors } from './descriptors.js';
 import { splitPath } from './method.js';
 
+/** Most violations that an error names. */
+export const VIOLATIONS_MAX = 16;
+
 /**
  * Makes the check for `serve`.
- * @returns a function that throws INVALID_ARGUMENT naming every field that breaks a rule.
+ * @returns a function that throws INVALID_ARGUMENT naming the fields that break a
+ * rule, and returns the request as it was checked, encoded anew. Bytes may mean
+ * different things to two readers: one joins a message that stands twice, another
+ * keeps the last. So nobody reads the bytes of the caller but the check.
  */
-export function createRequestCheck(): (path: string, request: Uint8Array) => void {
+export function createRequestCheck(): (path: string, request: Uint8Array) => Buffer {
   const { registry } = descriptors();
   const validator = createValidator({ registry });
   return (path, request) => {
     const { service, method } = splitPath(path);
     const descriptor = registry.getService(service)?.methods.find(({ name }) => name === method);
     if (!descriptor) throw new Error(`no descriptor for ${path}`);
-    const result = validator.validate(descriptor.input, parse(descriptor.input, request));
-    if (result.kind === 'valid') return;
+    const message = parse(descriptor.input, request);
+    const result = validator.validate(descriptor.input, message);
+    if (result.kind === 'valid') return encode(descriptor.input, message);
     if (result.kind === 'error') throw result.error;
     throw invalid(result.violations);
   };
@@ -37,8 +44,15 @@ function parse(input: Parameters<typeof fromBinary>[0], request: Uint8Array) {
   }
 }
 
+function encode(...[input, message]: Parameters<typeof toBinary>): Buffer {
+  const { buffer, byteOffset, byteLength } = toBinary(input, message, {
+    writeUnknownFields: false,
+  });
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 function invalid(found: readonly Violation[]): WrennError {
-  const violations = found.map((violation) => ({
+  const violations = found.slice(0, VIOLATIONS_MAX).map((violation) => ({
     field: pathToString(violation.field),
     description: violation.message,
     rule: violation.ruleId,
