@@ -26,7 +26,11 @@ export function showError(error: unknown): void {
 
 function show(kind: 'done' | 'error', ...children: Child[]): void {
   const place = document.getElementById('notices');
-  const close = element('button', { type: 'button', 'aria-label': 'Dismiss' }, '×');
+  const close = element(
+    'button',
+    { type: 'button', class: 'dismiss', 'aria-label': 'Dismiss' },
+    '×',
+  );
   const notice = element('p', { class: `notice ${kind}` }, element('span', {}, ...children), close);
   close.addEventListener('click', () => notice.remove());
   if (kind === 'done') window.setTimeout(() => notice.remove(), DONE_SHOWN_MS);

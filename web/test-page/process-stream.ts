@@ -61,6 +61,8 @@ export class ProcessStream {
   #failure: Status | undefined;
   #waiting: Message[] = [];
   #undrawnBytes = 0;
+  /** Whether a connection is to be made again, as soon as there is room for what it brings. */
+  #isLost = false;
   #pauseMs = RECONNECT_PAUSE_MS;
   #timer: number | undefined;
 
@@ -96,7 +98,7 @@ export class ProcessStream {
 
   /** Breaks the connection as a network does; it comes back by itself. */
   interrupt(): void {
-    this.#socket?.close();
+    this.#drop();
   }
 
   /** Leaves the program alone: it goes on. */
@@ -113,10 +115,19 @@ export class ProcessStream {
     const socket = new WebSocket(`${scheme}//${location.host}${path}`, [PROTOCOL, credential]);
     this.#socket = socket;
     this.#isStarted = false;
+    this.#isLost = false;
     this.#failure = undefined;
-    socket.addEventListener('open', () => socket.send(JSON.stringify(this.#firstMessage())));
-    socket.addEventListener('message', ({ data }) => this.#receive(String(data)));
-    socket.addEventListener('close', () => void this.#closed());
+    // A connection that was given up may go on for a while; nobody listens to it then.
+    const isCurrent = () => socket === this.#socket;
+    socket.addEventListener('open', () => {
+      if (isCurrent()) socket.send(JSON.stringify(this.#firstMessage()));
+    });
+    socket.addEventListener('message', ({ data }) => {
+      if (isCurrent()) this.#receive(String(data));
+    });
+    socket.addEventListener('close', () => {
+      if (isCurrent()) this.#drop();
+    });
   }
 
   #firstMessage(): First {
@@ -157,24 +168,31 @@ export class ProcessStream {
     this.#undrawnBytes += fresh.length;
     void this.#handlers.output(fresh, kind).then(() => this.#drawn(fresh.length));
     // A browser cannot stop reading a WebSocket, so an endless output would fill its memory.
-    if (this.#undrawnBytes > UNDRAWN_BYTES_MAX) this.#socket?.close();
+    if (this.#undrawnBytes > UNDRAWN_BYTES_MAX) this.#drop();
   }
 
   #drawn(bytes: number): void {
     this.#undrawnBytes -= bytes;
-    const isClosed = this.#socket?.readyState === WebSocket.CLOSED;
-    if (isClosed && this.#timer === undefined && this.#undrawnBytes < UNDRAWN_BYTES_MIN) {
+    if (this.#isLost && this.#timer === undefined && this.#undrawnBytes < UNDRAWN_BYTES_MIN) {
       this.#reconnectIn(0);
     }
   }
 
+  /** Gives the connection up without waiting for the other side to agree. */
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close();
+    if (socket && !this.#isOver) void this.#closed();
+  }
+
   async #closed(): Promise<void> {
-    if (this.#isOver) return;
     const failure = this.#failure && new ApiError(this.#failure);
     if (failure?.reason === 'OUTPUT_OUT_OF_RANGE') return this.#skip(failure);
     if (failure && !PASSING_REASONS.includes(failure.reason)) return this.#fail(failure);
     // Whether a start that was not answered has started something cannot be known.
     if (this.#processId === '') return this.#fail(failure ?? (await this.#whyRefused()));
+    this.#isLost = true;
     this.#handlers.waiting();
     if (this.#undrawnBytes >= UNDRAWN_BYTES_MIN) return;
     this.#reconnectIn(this.#pauseMs);

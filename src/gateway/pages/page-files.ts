@@ -33,6 +33,9 @@ const OWN_FILES_ONLY = [
   "form-action 'none'",
 ].join('; ');
 
+/** The test page makes no markup out of text at all, and the browser holds it to that. */
+const NO_MARKUP = `${OWN_FILES_ONLY}; require-trusted-types-for 'script'; trusted-types 'none'`;
+
 /** The description of the API, and the page that shows it. */
 export const DOCUMENTATION: readonly PageFile[] = [
   { path: '/openapi.yaml', file: 'gen/openapi.yaml', contentType: 'application/yaml' },
@@ -50,12 +53,12 @@ export const DOCUMENTATION: readonly PageFile[] = [
 
 /** The page that tries out everything the API does. */
 export const TEST_PAGE: readonly PageFile[] = [
-  page('/test', 'dist/web/test-page/index.html'),
+  page('/test', 'dist/web/test-page/index.html', NO_MARKUP),
   { path: '/test/main.js', file: 'dist/web/test-page/main.js', contentType: SCRIPT },
   { path: '/test/main.css', file: 'dist/web/test-page/main.css', contentType: STYLE },
   { path: '/test/icon.svg', file: 'dist/web/test-page/icon.svg', contentType: 'image/svg+xml' },
 ];
 
-function page(path: string, file: string): PageFile {
-  return { path, file, contentType: HTML, contentSecurityPolicy: OWN_FILES_ONLY };
+function page(path: string, file: string, contentSecurityPolicy = OWN_FILES_ONLY): PageFile {
+  return { path, file, contentType: HTML, contentSecurityPolicy };
 }
