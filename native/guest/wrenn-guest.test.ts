@@ -148,6 +148,37 @@ describe('wrenn-guest', function () {
     });
   }
 
+  const pty = ['pty', '80', '24', '0', '0', '-', '/bin/true', 'true'];
+  for (const [what, args] of [
+    ['no program', pty.slice(0, -1)],
+    ['a relative program', [...pty.slice(0, 6), 'true', 'true']],
+    ['too many columns', [...pty.slice(0, 1), '65536', ...pty.slice(2)]],
+    ['a negative user', [...pty.slice(0, 3), '-1', ...pty.slice(4)]],
+    ['the user that is none', [...pty.slice(0, 3), '4294967295', ...pty.slice(4)]],
+    ['an empty group', [...pty.slice(0, 5), '1,', ...pty.slice(6)]],
+    ['words as groups', [...pty.slice(0, 5), 'wheel', ...pty.slice(6)]],
+    ['too many groups', [...pty.slice(0, 5), Array(1025).fill('1').join(','), ...pty.slice(6)]],
+    ['a size without rows', ['resize', '80']],
+    ['a size that is none', ['resize', '80', '']],
+    ['an unknown command', ['reboot']],
+  ] as const) {
+    it(`starts nothing for ${what}`, () => {
+      const { status, stdout, stderr } = run('', [...args]);
+
+      expect(status).to.equal(2);
+      expect(stdout).to.equal('');
+      expect(stderr).to.match(/^wrenn-guest: .+\n$/);
+    });
+  }
+
+  it('says which step has failed when there is no terminal', () => {
+    const { status, stdout } = run('', pty);
+
+    expect(stdout).to.match(/^terminal [1-9]\d*\n$/);
+    expect(status).to.equal(127);
+    expect(run('', ['resize', '80', '24']).status).to.equal(1);
+  });
+
   it('ends when nobody takes its answers', () => {
     const script = 'echo clock 0 1 | "$0" >/dev/full';
 
