@@ -131,7 +131,7 @@ export function frame(
 ): Buffer {
   const bytes = Buffer.from(payload);
   const mask = randomBytes(4);
-  const head = [Buffer.from([(isFinal ? 0x80 : 0) | reserved | opcode])];
+  const head: Buffer[] = [Buffer.from([(isFinal ? 0x80 : 0) | reserved | opcode])];
   head.push(lengthField(length ?? BigInt(bytes.length), isMasked));
   if (!isMasked) return Buffer.concat([...head, bytes]);
   const masked = bytes.map((byte, index) => byte ^ (mask[index % 4] ?? 0));
