@@ -162,6 +162,7 @@ describe('envd launching programs', function () {
     const stream = programs.launch({ ...request, user: 'nobody', cwd: '/' });
     await stream.started();
     await programs.input(request.processId, 'in');
+    await stream.untilText('in');
     await programs.closeInput(request.processId);
 
     expect(await stream.rest()).to.include({ stdout: 'in', stderr: 'err\n' });
