@@ -24,7 +24,7 @@ export function nextSteps(config: PlatformConfig, apiKey: string): string[] {
     '',
     '  # command line',
     '  sandbox=$(./bin/wrenn sandbox create)',
-    "  ./bin/wrenn sandbox exec $sandbox -- python3 -c 'print(6 * 7)'",
+    "  ./bin/wrenn exec $sandbox -- python3 -c 'print(6 * 7)'",
     '  ./bin/wrenn sandbox rm $sandbox',
     '',
     `Logs are in ${config.stateDirectory}/logs. ./bin/wrenn down pauses all sandboxes and stops.`,

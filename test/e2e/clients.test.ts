@@ -18,6 +18,8 @@ const CALLS_TIMEOUT_MS = 300_000;
 
 /** What the examples print: the name of the machine that runs them is the sandbox's id. */
 const GREETING = /^hello from ([a-z2-7]{26})\n$/;
+/** Where an example streams. */
+const PLACE = /^in ([a-z2-7]{26})$/;
 /** What a copy prints. */
 const COPY = /^remembered in ([a-z2-7]{26})$/;
 
@@ -92,23 +94,26 @@ describe('a client generated from the protos', function () {
     await expectGone([String(sandboxId), String(snapshotId)]);
   });
 
-  it('Python, installed by pip, runs a program in a sandbox, and freezes and copies one', async function () {
+  it('Python, installed by pip, runs programs in a sandbox, freezes and copies one, and streams', async function () {
     requireNeed(this, 'python-venv');
-    this.timeout(PYTHON_INSTALL_TIMEOUT_MS + 2 * CALLS_TIMEOUT_MS);
+    this.timeout(PYTHON_INSTALL_TIMEOUT_MS + 3 * CALLS_TIMEOUT_MS);
     const { python } = await installPythonClient();
-    const runExample = async (name: 'hello' | 'freeze') => {
+    const runExample = async (name: 'hello' | 'freeze' | 'stream') => {
       const env = { ...process.env, ...environment() };
       return await run(python, [pythonExample(name)], { env, timeoutMs: CALLS_TIMEOUT_MS });
     };
     await expectGone([sandboxOf((await runExample('hello')).stdout)]);
     await expectGone(copiesOf((await runExample('freeze')).stdout));
+    await expectGone([streamedIn((await runExample('stream')).stdout, 'Python')]);
   });
 
-  it('Go runs a program in a sandbox, and freezes and copies one', async function () {
+  it('Go runs programs in a sandbox, freezes and copies one, and streams', async function () {
     requireNeed(this, 'go');
-    this.timeout(2 * (GO_RUN_TIMEOUT_MS + CALLS_TIMEOUT_MS));
+    this.timeout(3 * (GO_RUN_TIMEOUT_MS + CALLS_TIMEOUT_MS));
     await expectGone([sandboxOf((await runGoExample('hello', environment())).stdout)]);
     await expectGone(copiesOf((await runGoExample('freeze', environment())).stdout));
+    const { stdout } = await runGoExample('stream', environment());
+    await expectGone([streamedIn(stdout, 'Go')]);
   });
 });
 
@@ -127,4 +132,18 @@ function copiesOf(output: string): string[] {
   for (const line of copies) expect(line).to.match(COPY);
   expect(new Set(ids)).to.have.property('size', 2);
   return ids;
+}
+
+/** The sandbox in which an example talked to a program, followed one, passed a file through and watched. */
+function streamedIn(output: string, language: string): string {
+  const [place = '', ...told] = output.trimEnd().split('\n');
+  expect(place).to.match(PLACE);
+  expect(told).to.deep.equal([
+    `hello ${language}, exit code 3`,
+    'again',
+    `${8 * 1024 * 1024} bytes, the same`,
+    'listed data',
+    'FILE_EVENT_TYPE_CREATE /root/large/new',
+  ]);
+  return PLACE.exec(place)?.[1] ?? '';
 }

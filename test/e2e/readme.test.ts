@@ -21,7 +21,10 @@ const INSTALL_TIMEOUT_MS = Math.max(GRPCURL_INSTALL_TIMEOUT_MS, PYTHON_INSTALL_T
 const BLOCKS: Record<string, { needs: Need[]; prints: string[] }> = {
   curl: { needs: ['curl'], prints: ['"Linux x86_64\\n"', 'from the host\n'] },
   grpcurl: { needs: ['go'], prints: ['wrenn.v1.SandboxService\n', 'rpc CreateSandbox', '{'] },
-  cli: { needs: [], prints: ['42\n', ' to /root/README.md\n', 'RUNNING'] },
+  cli: {
+    needs: [],
+    prints: ['42\n', ' to /root/README.md\n', 'PERMISSIONS', 'COMMAND', 'begun\ndone\n', 'RUNNING'],
+  },
   python: { needs: ['python-venv'], prints: ['42\n'] },
   pause: { needs: [], prints: ['PAUSED', 'still here\n', 'MEMORY', ' is right: '] },
   snapshot: { needs: [], prints: ['prepared\n', 'installed\n', 'SNAPSHOT'] },

@@ -11,7 +11,7 @@ export const GO_RUN_TIMEOUT_MS = 10 * 60_000;
  * @param environment over this process's: the address and the key.
  */
 export async function runGoExample(
-  name: 'hello' | 'freeze',
+  name: 'hello' | 'freeze' | 'stream',
   environment: NodeJS.ProcessEnv,
 ): Promise<RunResult> {
   return await run('go', ['run', `./examples/${name}`], {

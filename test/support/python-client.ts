@@ -24,7 +24,7 @@ export interface PythonClient {
 }
 
 /** Path of one of the client's examples. */
-export function pythonExample(name: 'hello' | 'freeze'): string {
+export function pythonExample(name: 'hello' | 'freeze' | 'stream'): string {
   return join(CLIENT, 'examples', `${name}.py`);
 }
 
