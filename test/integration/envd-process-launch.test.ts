@@ -124,7 +124,7 @@ describe('envd launching programs', function () {
 
     await programs.signal(request.processId, SIGKILL);
 
-    expect((await waiting).metadata.failure).to.equal('process_ended');
+    expect((await waiting).reason).to.equal('PROCESS_STATE');
   });
 
   it('loses no input of any size', async () => {
@@ -173,6 +173,10 @@ describe('envd launching programs', function () {
     const stream = programs.launch(request);
     const { pid, stdout } = await stream.untilText('\n');
     const sleeper = Number(stdout);
+    // Until it is the program that it is to become, the shell's own trap takes its signals.
+    await eventually(async () => {
+      expect(await readFile(`/proc/${sleeper}/comm`, 'utf8')).to.equal('sleep\n');
+    });
 
     await programs.signal(request.processId, SIGSTOP);
     await eventually(async () => {
