@@ -9,7 +9,7 @@ import { current, follow } from './session.js';
 import type { Sandbox } from './types.js';
 
 export function createView(): HTMLElement {
-  const template = input('text', { placeholder: 'minimal' });
+  const template = input('text');
   const vcpus = input('number', { min: 0, max: 8, value: 0 });
   const memory = input('number', { min: 0, max: 16_384, value: 0 });
   const timeout = input('number', { min: 0, max: 2_592_000, value: 0 });
@@ -40,7 +40,7 @@ export function createView(): HTMLElement {
       'New sandbox',
       'Create sandbox',
       create,
-      field('Template or snapshot', template),
+      field('Template or snapshot', template, 'Empty is minimal.'),
       field('Virtual CPUs', vcpus, '0 is the default.'),
       field('Memory in MiB', memory, '0 is the default.'),
       field('Timeout in seconds', timeout, 'Without activity; 0 is never.'),

@@ -6,7 +6,7 @@ import { element, field, input } from './dom.js';
 import type { ExecResult } from './types.js';
 
 export function execView(sandboxId: string): HTMLElement {
-  const command = input('text', { required: true, placeholder: 'uname -a' });
+  const command = input('text', { required: true });
   const timeout = input('number', { min: 0, max: 3600, value: 0 });
   const output = element('div', { 'aria-live': 'polite' });
   const run = async () => {
@@ -27,7 +27,7 @@ export function execView(sandboxId: string): HTMLElement {
       'Command',
       'Run',
       run,
-      field('Command', command, 'Run by /bin/sh -c.'),
+      field('Command', command, 'Run by /bin/sh -c, such as uname -a.'),
       field('Time limit in seconds', timeout, '0 is 30 seconds.'),
     ),
     output,
