@@ -8,6 +8,8 @@ export interface CliIo {
   stdout: Writable & { isTTY?: boolean; columns?: number; rows?: number };
   stderr: Writable & { isTTY?: boolean };
   environment: NodeJS.ProcessEnv;
+  /** Makes the terminal show bytes as they are, until its raw mode ends. */
+  setRawOutput?: () => Promise<void>;
   /** Tells the signals that this command gets; without listeners they end it. */
   signals?: EventEmitter;
 }

@@ -1,5 +1,6 @@
 /** The `wrenn` command: runs the arguments of the process and ends with its exit code. */
 import { loadEnvironment } from './config.js';
+import { setRawOutput } from './process/raw-output.js';
 import { runCli } from './run.js';
 
 // `wrenn sandbox ls | head` closes the pipe early, which is no fault. A command
@@ -14,5 +15,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: loadEnvironment(),
+  setRawOutput,
   signals: process,
 });

@@ -209,7 +209,7 @@ describe('wrenn exec over a connection that breaks', () => {
 });
 
 describe('wrenn exec --tty', () => {
-  /** A terminal that notes whether it hands keys on as they are. */
+  /** A terminal that notes when it hands keys, then output, on as they are. */
   function terminal() {
     const modes: boolean[] = [];
     const stdin = Object.assign(new PassThrough(), {
@@ -217,11 +217,13 @@ describe('wrenn exec --tty', () => {
       setRawMode: (raw: boolean) => modes.push(raw),
     });
     const stdout = Object.assign(new PassThrough(), { isTTY: true, columns: 100, rows: 30 });
-    return { modes, stdin, stdout };
+    const setRawOutput = async () => void modes.push(true);
+    return { modes, stdin, stdout, setRawOutput };
   }
 
   it('gives the program the terminal and its size, and gives the terminal back', async () => {
-    const { modes, stdin, stdout } = terminal();
+    const { modes, ...io } = terminal();
+    const { stdin, stdout } = io;
     const script = async function* (requests: Parameters<typeof inputOf>[0]) {
       yield started();
       stdin.write('ls\x03');
@@ -237,32 +239,34 @@ describe('wrenn exec --tty', () => {
       yield exited(0);
     };
     await withProgram([script], async (cli, program) => {
-      const { exitCode } = await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', { stdin, stdout });
+      const { exitCode } = await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', io);
       expect(exitCode).to.equal(0);
       expect(stdout.read().toString()).to.equal('typed ls\x03 at 120x30');
       expect(specOf(program)).to.deep.include({ pty: { cols: 100, rows: 30 } });
       expect(specOf(program)?.env).to.deep.equal({ TERM: 'xterm-256color' });
-      expect(modes).to.deep.equal([true, false]);
+      expect(modes).to.deep.equal([true, true, false]);
       expect(stdin.destroyed).to.equal(true);
     });
   });
 
   it('leaves the program at ~. and says how to come back', async () => {
-    const { modes, stdin, stdout } = terminal();
+    const { modes, ...io } = terminal();
+    const { stdin } = io;
     const script = async function* (requests: Parameters<typeof inputOf>[0]) {
       yield started();
       stdin.write('exit');
       for await (const _ of requests) stdin.write('\r~.');
     };
     await withProgram([script], async (cli) => {
-      const run = await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', { stdin, stdout });
+      const run = await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', io);
       expect(run.stderr).to.include('wrenn attach sb1 p1');
-      expect(modes).to.deep.equal([true, false]);
+      expect(modes).to.deep.equal([true, true, false]);
     });
   });
 
   it('tells the size again, and keeps what is typed, over a broken connection', async () => {
-    const { stdin, stdout } = terminal();
+    const { modes: _, ...io } = terminal();
+    const { stdin, stdout } = io;
     const first = async function* () {
       yield started();
       stdin.write('a');
@@ -278,7 +282,7 @@ describe('wrenn exec --tty', () => {
       yield exited(0);
     };
     await withProgram([first, second], async (cli) => {
-      await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', { stdin, stdout });
+      await cli.run(['exec', '-t', 'sb1', '--', 'sh'], '', io);
       expect(stdout.read().toString()).to.equal('100 columns');
     });
   });

@@ -46,7 +46,7 @@ export async function play(
     leave();
   };
   try {
-    using _terminal = hasTerminal ? takeTerminal(io, resize) : undefined;
+    using _terminal = hasTerminal ? await takeTerminal(io, resize) : undefined;
     using _interrupts = forwardInterrupts(io.signals, { forward, leave });
     if (hasInput) {
       passInput(io, conversation, { isTyped: hasTerminal, onLeave: leave }).catch(failInput);

@@ -33,9 +33,13 @@ export function terminalType({ environment }: CliIo): string {
   return environment.TERM || USUAL_TYPE;
 }
 
-/** Hands every key on as it is until it is disposed of; tells when the size changes. */
-export function takeTerminal({ stdin, stdout }: CliIo, onResize: () => void): Disposable {
+/** Hands keys and output on as they are until it is disposed of; tells when the size changes. */
+export async function takeTerminal(
+  { stdin, stdout, setRawOutput }: CliIo,
+  onResize: () => void,
+): Promise<Disposable> {
   stdin.setRawMode?.(true);
+  await setRawOutput?.();
   stdout.on('resize', onResize);
   return {
     [Symbol.dispose]: () => {
