@@ -18,8 +18,10 @@ export async function* drainOutput<Name extends string>(
   let hasExited = false;
   let waitMs = OUTPUT_WAIT_AFTER_EXIT_MS;
   let bytesLeft = OUTPUT_BYTES_AFTER_EXIT_MAX;
-  const exited = child.exited.then(() => {
+  // Once for the whole output: what waits for a promise is held until that settles.
+  void child.exited.then(() => {
     hasExited = true;
+    output.wake();
   });
   while (!output.ended) {
     const chunk = output.take();
@@ -32,7 +34,7 @@ export async function* drainOutput<Name extends string>(
       await within(output.changed(), waitMs);
       waitMs -= performance.now() - waitedFrom;
     } else {
-      await Promise.race([output.changed(), exited]);
+      await output.changed();
     }
     if (waitMs <= 0 || bytesLeft <= 0) return;
   }

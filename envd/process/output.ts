@@ -35,12 +35,17 @@ export class Output<Name extends string = 'stdout' | 'stderr'> {
     return chunk;
   }
 
-  /** Resolves when there may be something to take, or all streams are closed. */
+  /** Resolves when there may be something to take, all streams are closed, or somebody calls `wake`. */
   changed(): Promise<void> {
     if (this.#held.length > 0 || this.#open === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
+  }
+
+  /** Wakes who waits, for a cause beside the streams. */
+  wake(): void {
+    this.#wake();
   }
 
   /**
