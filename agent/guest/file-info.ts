@@ -75,6 +75,8 @@ export function checkFileInfo(info: FileInfo | undefined): GuestFileInfo {
 export function checkFileEvent(event: FileEvent, root: string): GuestFileEvent | undefined {
   const type = EVENT_TYPES[event.type];
   if (!type) return undefined;
+  // What was lost has no path of its own: it was somewhere in the directory.
+  if (type === 'overflow') return { type, path: root, oldPath: '', isDirectory: true };
   const { path, oldPath, isDirectory } = event;
   for (const named of oldPath === '' ? [path] : [path, oldPath]) {
     if (!isPath(named) || !isBelow(named, root)) {
