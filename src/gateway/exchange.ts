@@ -20,7 +20,8 @@ export function beginExchange(
 ): Exchange {
   const requestId = requestIdOf(request);
   response.setHeader('x-request-id', requestId);
-  return { request, response, requestId, signal: whenClientLeaves(response), invite };
+  const signal = whenClientLeaves({ request, response });
+  return { request, response, requestId, signal, invite };
 }
 
 /**
@@ -28,7 +29,10 @@ export function beginExchange(
  * the answer to an earlier request of the connection an answer has no socket
  * yet, and then only the socket itself tells that it never will.
  */
-export function whenOver({ request: { socket }, response }: Exchange, callBack: () => void): void {
+export function whenOver(
+  { request: { socket }, response }: Pick<Exchange, 'request' | 'response'>,
+  callBack: () => void,
+): void {
   const over = () => {
     response.off('close', over);
     socket.off('close', over);
@@ -38,10 +42,10 @@ export function whenOver({ request: { socket }, response }: Exchange, callBack: 
   socket.once('close', over);
 }
 
-function whenClientLeaves(response: ServerResponse): AbortSignal {
+function whenClientLeaves(exchange: Pick<Exchange, 'request' | 'response'>): AbortSignal {
   const controller = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) controller.abort();
+  whenOver(exchange, () => {
+    if (!exchange.response.writableFinished) controller.abort();
   });
   return controller.signal;
 }

@@ -95,11 +95,12 @@ async function answerWithoutRoute(
 /** @returns what went wrong after the answer had begun. */
 async function deliver(
   { limits }: Gateway,
-  { request, response, requestId, signal }: Exchange,
+  exchange: Exchange,
   answer: Answer | StreamAnswer,
 ): Promise<unknown> {
+  const { request, response, requestId, signal } = exchange;
   if ('pieces' in answer) {
-    return sendStream(request, response, answer, limits, (thrown) => statusOf(thrown, requestId));
+    return sendStream(exchange, answer, limits, (thrown) => statusOf(thrown, requestId));
   }
   if (!signal.aborted) await send(request, response, answer, limits.answerTimeoutMs);
   return undefined;

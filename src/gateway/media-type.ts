@@ -12,6 +12,11 @@ export function mediaTypeOf(headers: IncomingHttpHeaders): string {
 
 /** Throws for a compressed body: what it unfolds to nobody has counted. */
 export function refuseEncoded(headers: IncomingHttpHeaders): void {
+  const transfer = headers['transfer-encoding'];
+  // Node undoes the last of several codings only, and hands on what is still encoded.
+  if (transfer !== undefined && transfer.trim().toLowerCase() !== 'chunked') {
+    throw unsupportedMediaType('send the body with no transfer-encoding but chunked');
+  }
   const encoding = headers['content-encoding'];
   if (encoding === undefined || encoding.toLowerCase() === 'identity') return;
   throw unsupportedMediaType('send the body without content-encoding');

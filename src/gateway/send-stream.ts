@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Status } from '../../gen/ts/google/rpc/status.js';
+import type { Exchange } from './exchange.js';
 import type { GatewayLimits } from './limits.js';
 import { SECURITY_HEADERS } from './response.js';
 import type { StreamAnswer } from './server-stream.js';
@@ -14,8 +15,7 @@ import type { StreamAnswer } from './server-stream.js';
  * @returns the error that ended the stream, or undefined when it ended well.
  */
 export async function sendStream(
-  request: IncomingMessage,
-  response: ServerResponse,
+  { request, response, signal }: Pick<Exchange, 'request' | 'response' | 'signal'>,
   answer: StreamAnswer,
   limits: Pick<GatewayLimits, 'streamStallTimeoutMs' | 'streamQuietMs'>,
   describe: (thrown: unknown) => Status,
@@ -30,7 +30,7 @@ export async function sendStream(
   const keepAlive = keepAliveTimer(response, answer.keepAlive, limits.streamQuietMs);
   try {
     for await (const piece of answer.pieces) {
-      await write(response, piece, limits.streamStallTimeoutMs);
+      await write(response, piece, limits.streamStallTimeoutMs, signal);
       keepAlive?.refresh();
     }
   } catch (thrown) {
@@ -60,18 +60,22 @@ async function write(
   response: ServerResponse,
   piece: Buffer,
   stallTimeoutMs: number,
+  signal: AbortSignal,
 ): Promise<void> {
-  if (piece.length === 0 || response.destroyed || response.write(piece)) return;
+  if (piece.length === 0 || signal.aborted || response.destroyed || response.write(piece)) return;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => response.destroy(), stallTimeoutMs);
     const done = () => {
       clearTimeout(timer);
       response.off('drain', done);
       response.off('close', done);
+      signal.removeEventListener('abort', done);
       resolve();
     };
     response.once('drain', done);
     response.once('close', done);
+    // An answer that waits behind another one is never closed.
+    signal.addEventListener('abort', done, { once: true });
   });
 }
 

@@ -249,6 +249,30 @@ describe('a server stream', () => {
     await eventually(() => expect(signal?.aborted).to.equal(true));
   });
 
+  it('that waits behind another one is cancelled when their client goes away', async () => {
+    let flowing = 0;
+    await start({
+      attach: async function* ({ signal }) {
+        flowing += 1;
+        try {
+          // More than a connection takes, so that the answers that wait are full.
+          for (;;) {
+            signal.throwIfAborted();
+            yield stdout('a'.repeat(16 * 1024));
+          }
+        } finally {
+          flowing -= 1;
+        }
+      },
+    });
+    const socket = connect(fixture.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`GET ${OUTPUT} HTTP/1.1\r\nhost: a\r\n\r\n`.repeat(3));
+    await eventually(() => expect(flowing).to.equal(3));
+    socket.destroy();
+    await eventually(() => expect(flowing).to.equal(0));
+  });
+
   it('of a connection lets the next request follow', async () => {
     await start({ attach: twoEvents() });
     hold.open();

@@ -83,6 +83,7 @@ describe('an upload of a raw body', () => {
     ['with a parameter that the path holds', 'sandbox_id=other', {}, 400],
     ['with a parameter that the body holds', 'file.content_type=a', {}, 400],
     ['that is compressed', 'path=/a', { 'content-encoding': 'gzip' }, 415],
+    ['that is compressed on its way', 'path=/a', { 'transfer-encoding': 'gzip, chunked' }, 415],
   ] as const) {
     it(`${what} is refused`, async () => {
       await start();
