@@ -22,8 +22,8 @@ import { PipeStock } from './process/pipe-stock.js';
 import { processHandlers } from './process/process-service.js';
 import { startProgram } from './process/start-program.js';
 
-/** Calls at one time on one connection; more than programs may run. */
-const STREAMS_MAX = 512;
+/** Calls at one time on one connection; more than an agent's streams, input to each, and calls. */
+const STREAMS_MAX = 1024;
 
 /** Starts to serve. @returns the port that it got. */
 export async function startServer(config: EnvdConfig, log: Log): Promise<number> {

@@ -100,6 +100,7 @@ class Input {
 
   async #send(message: ExecStreamRequest['message'], signal: AbortSignal): Promise<void> {
     const processId = this.#processId;
+    // One at a time, and the stream counts already: no call of its own for the sandbox.
     const toGuest = (call: (guest: GuestClient) => Promise<void>) =>
       acrossPauses(this.#registry, this.#sandboxId, signal, call);
     switch (message?.$case) {

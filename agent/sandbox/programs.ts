@@ -83,8 +83,8 @@ export class Programs {
     // Who begins with a paused sandbox is told so.
     currentRun(this.#registry, sandboxId);
     const piece = { processId, input, writerId: randomId(), sequence: 1 };
-    await acrossPauses(this.#registry, sandboxId, signal, ({ processes }) =>
-      processes.sendInput(piece, signal),
+    await acrossPauses(this.#registry, sandboxId, signal, ({ processes }, sandbox) =>
+      sandbox.active(() => processes.sendInput(piece, signal)),
     );
   }
 

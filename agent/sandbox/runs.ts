@@ -61,12 +61,12 @@ export async function acrossPauses<T>(
   registry: SandboxRegistry,
   sandboxId: string,
   signal: AbortSignal,
-  call: (guest: GuestClient) => Promise<T>,
+  call: (guest: GuestClient, sandbox: Sandbox) => Promise<T>,
 ): Promise<T> {
   for (;;) {
     const { sandbox, guest, isOver } = await nextRun(registry, sandboxId, signal);
     try {
-      return await sandbox.active(() => call(guest));
+      return await call(guest, sandbox);
     } catch (error) {
       if (signal.aborted || !isOver()) throw error;
     }

@@ -1,7 +1,7 @@
 /** Conversations with programs in fake guests: over pauses, restarts of the agent, and ends of the sandbox. */
 import { expect } from 'chai';
 import type { ProgramEvent } from '../../agent/sandbox/conversation.js';
-import { STREAMS_PER_SANDBOX_MAX } from '../../agent/sandbox/sandbox.js';
+import { CALLS_PER_SANDBOX_MAX, STREAMS_PER_SANDBOX_MAX } from '../../agent/sandbox/sandbox.js';
 import { Requests, spec } from '../support/conversation.js';
 import { eventually } from '../support/eventually.js';
 import { createOptions, FakeHost } from '../support/fake-host.js';
@@ -192,6 +192,22 @@ describe('programs of a sandbox', () => {
 
     expect(await reasonOf(record(converse(requests)))).to.equal('PROCESS_STATE');
   });
+
+  it('are all typed to at the same time', async () => {
+    const requests = Array.from({ length: 2 * CALLS_PER_SANDBOX_MAX }, () =>
+      new Requests().start(ID, spec('cat')),
+    );
+    const open = requests.map((one) => ({ told: new Told(), events: converse(one) }));
+    const done = open.map(({ told, events }) => told.take(events));
+    await eventually(() => {
+      for (const { told } of open) expect(told.kinds).to.deep.equal(['started']);
+    });
+
+    for (const one of requests) one.stdin('typed').closeStdin();
+    await Promise.all(done);
+
+    expect(new Set(open.map(({ told }) => told.text))).to.deep.equal(new Set(['typed']));
+  }).timeout(30_000);
 
   it('have a limit on their streams that is told', async () => {
     const { programs } = fake.manager;
