@@ -144,6 +144,11 @@ export class LaunchedProcess {
     await this.#program.resize(size);
   }
 
+  /** Waits a while for the holder that it was launched with, from its first byte on. */
+  expectHolder(): void {
+    if (this.#request.holderId !== '' && !this.#hold.isHeld) this.#hold.restore(0);
+  }
+
   /** See OutputHold. */
   expectHolderToReturn(stayingPeer: string): void {
     this.#hold.expectReturn(stayingPeer);

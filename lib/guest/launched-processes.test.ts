@@ -60,6 +60,23 @@ describe('LaunchedProcesses', () => {
     expect((await table.attach('a', 0).rest()).text).to.equal('still here');
   });
 
+  it('makes a program that was being started at a restore wait for its holder', async () => {
+    const cancel = new AbortController();
+    const first = table.launch('a', { holderId: 'h' }, cancel.signal).next();
+    table.processes.expectHoldersToReturn('another peer');
+    cancel.abort(new Error('gone'));
+    await rejectionOf(first);
+
+    const printed = 'x'.repeat(50_000);
+    for (let count = 0; count < 60; count += 1) table.program().print(printed);
+    table.program().exit();
+    await eventually(() => expect(table.program().takenBytes).to.be.greaterThan(0));
+
+    const { text, exited } = await table.launch('a', { holderId: 'h' }).rest();
+    expect(text.length).to.equal(60 * printed.length);
+    expect(exited?.exitCode).to.equal(0);
+  });
+
   it('goes on from any offset that is kept, and names what is kept for others', async () => {
     await table.launch('a').next();
     for (let count = 0; count < 30; count += 1) table.program().print(Buffer.alloc(50_000, 'x'));

@@ -72,6 +72,13 @@ export class LaunchedProcesses {
    */
   expectHoldersToReturn(stayingPeer: string): void {
     for (const process of this.#started.values()) process.expectHolderToReturn(stayingPeer);
+    // Whoever launches it has not got hold of it yet, and will not before the connection breaks.
+    for (const starting of this.#starting.values()) {
+      starting.then(
+        (process) => process.expectHolder(),
+        () => undefined,
+      );
+    }
   }
 
   /** All that is known of each program, as JSON, oldest first. */
