@@ -5,15 +5,24 @@
  */
 import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
+import { RESETS_MAX } from '../../lib/rpc/connections.js';
 import { createConnection, type GuestConnection } from './guest-connection.js';
 import { fromGuest, guestUnreachable } from './guest-error.js';
+
+/** A connection for streams: how many it has carried, any of which may be called off, and has open. */
+interface StreamConnection {
+  connection: GuestConnection;
+  carried: number;
+  open: number;
+}
 
 export class GuestCalls {
   readonly #target: string;
   readonly #token: string;
   readonly #closing = new AbortController();
   #calls: GuestConnection | undefined;
-  #streams: GuestConnection | undefined;
+  #streams: StreamConnection | undefined;
+  readonly #retired = new Set<StreamConnection>();
 
   /** Does not connect yet. */
   constructor(target: string, token: string) {
@@ -40,11 +49,13 @@ export class GuestCalls {
     signal: AbortSignal,
     call: (connection: GuestConnection) => Promise<T>,
   ): Promise<T> {
-    const connection = this.#openStreams();
+    const { connection, release } = this.#holdStreams();
     try {
       return await call(connection);
     } catch (error) {
       throw this.#translate(error, signal);
+    } finally {
+      release();
     }
   }
 
@@ -53,11 +64,13 @@ export class GuestCalls {
     signal: AbortSignal,
     open: (connection: GuestConnection) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, void> {
-    const connection = this.#openStreams();
+    const { connection, release } = this.#holdStreams();
     try {
       yield* open(connection);
     } catch (error) {
       throw this.#translate(error, signal);
+    } finally {
+      release();
     }
   }
 
@@ -92,14 +105,33 @@ export class GuestCalls {
     // A connection that is closed waits for its calls, and a guest that is gone ends none.
     this.#closing.abort();
     this.disconnect();
-    this.#streams?.close();
+    for (const { connection } of this.#retired) connection.close();
+    this.#retired.clear();
+    this.#streams?.connection.close();
     this.#streams = undefined;
   }
 
-  #openStreams(): GuestConnection {
+  /** Many streams that are called off would end a connection with all others on it: see RESETS_MAX. */
+  #holdStreams(): { connection: GuestConnection; release: () => void } {
     if (this.#closing.signal.aborted) throw closedError();
-    this.#streams ??= createConnection(this.#target);
-    return this.#streams;
+    if (this.#streams && this.#streams.carried >= RESETS_MAX) {
+      this.#retired.add(this.#streams);
+      this.#closeIfDone(this.#streams);
+      this.#streams = undefined;
+    }
+    this.#streams ??= { connection: createConnection(this.#target), carried: 0, open: 0 };
+    const held = this.#streams;
+    held.carried += 1;
+    held.open += 1;
+    const release = () => {
+      held.open -= 1;
+      this.#closeIfDone(held);
+    };
+    return { connection: held.connection, release };
+  }
+
+  #closeIfDone(held: StreamConnection): void {
+    if (held.open === 0 && this.#retired.delete(held)) held.connection.close();
   }
 
   #translate(error: unknown, signal: AbortSignal): unknown {

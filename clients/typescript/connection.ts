@@ -15,6 +15,15 @@ const CALL_TIMEOUT_MS = 30_000;
 const KEEPALIVE_INTERVAL_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
+/**
+ * Node's HTTP/2 client calls a stream off by ending it and resetting it a moment
+ * later. So that half an upload is never taken for a whole one, this metadata
+ * says that the requests end with an empty message.
+ */
+const EXPLICIT_END_KEY = 'wrenn-explicit-end';
+/** Stands for the empty message. */
+const END = Symbol('end');
+
 /** What a single call may carry. */
 export interface CallOptions {
   /** Time after which the call, a stream too, fails with DEADLINE_EXCEEDED. */
@@ -106,18 +115,20 @@ export class Connection {
   ): Promise<Response> {
     options.signal?.throwIfAborted();
     const { promise, resolve, reject } = deferred<Response>();
-    const call = this.#client.makeClientStreamRequest(
+    const metadata = this.#metadata.clone();
+    metadata.set(EXPLICIT_END_KEY, '1');
+    const call = this.#client.makeClientStreamRequest<Request | typeof END, Response>(
       method.path,
-      method.requestSerialize,
+      (request) => (request === END ? Buffer.alloc(0) : method.requestSerialize(request)),
       method.responseDeserialize,
-      this.#metadata,
+      metadata,
       streamOptions(options),
       (error, response) =>
         error ? reject(WrennApiError.from(error)) : resolve(response as Response),
     );
     const cancel = () => call.cancel();
     options.signal?.addEventListener('abort', cancel, { once: true });
-    sendAll(new Requests<Request>(call), requests).catch(reject);
+    sendAll(new Requests<Request | typeof END>(call), requests).catch(reject);
     try {
       return await promise;
     } finally {
@@ -147,11 +158,15 @@ export class Connection {
   }
 }
 
-async function sendAll<T>(target: Requests<T>, requests: AsyncIterable<T>): Promise<void> {
+async function sendAll<T>(
+  target: Requests<T | typeof END>,
+  requests: AsyncIterable<T>,
+): Promise<void> {
   for await (const request of requests) {
     await target.write(request);
     if (target.isOver) return;
   }
+  await target.write(END);
   target.end();
 }
 

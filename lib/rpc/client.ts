@@ -10,6 +10,8 @@ import {
   Metadata,
 } from '@grpc/grpc-js';
 import { fromServiceError } from '../errors/index.js';
+import { Connections, RESETS_MAX } from './connections.js';
+import { announceExplicitEnd, END_MESSAGE } from './explicit-end.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
 import { sendAll } from './send-all.js';
 import { boundStreamBuffers } from './streams.js';
@@ -20,6 +22,9 @@ export interface ClientCallOptions {
   signal?: AbortSignal | undefined;
   metadata?: Record<string, string>;
 }
+
+/** Two clients of one address share a connection unless they are told not to. */
+const OWN_CONNECTION = { 'grpc.use_local_subchannel_pool': 1 };
 
 type Requests<M extends MethodShape> = M['requestStream'] extends true
   ? AsyncIterable<RequestOf<M>>
@@ -40,61 +45,74 @@ export function createClient<S extends ServiceShape>(
   channelOptions: ChannelOptions = {},
 ): RpcClient<S> {
   boundStreamBuffers();
-  const client = new Client(address, credentials, channelOptions);
+  const options = { ...OWN_CONNECTION, ...channelOptions };
+  const connections = new Connections(
+    () => new Client(address, credentials, options),
+    // A channel that is shared is not this client's to close.
+    channelOptions.channelOverride ? Number.POSITIVE_INFINITY : RESETS_MAX,
+  );
   const methods = Object.entries(definition).map(([name, method]) => [
     name,
-    caller(client, method),
+    caller(connections, method),
   ]);
-  return { ...Object.fromEntries(methods), close: () => client.close() } as RpcClient<S>;
+  return { ...Object.fromEntries(methods), close: () => connections.close() } as RpcClient<S>;
 }
 
-function caller(client: Client, method: MethodShape) {
+function caller(connections: Connections, method: MethodShape) {
   if (method.requestStream) {
-    return method.responseStream ? bidiStream(client, method) : clientStream(client, method);
+    return method.responseStream
+      ? bidiStream(connections, method)
+      : clientStream(connections, method);
   }
-  return method.responseStream ? serverStream(client, method) : unary(client, method);
+  return method.responseStream ? serverStream(connections, method) : unary(connections, method);
 }
 
-function unary(client: Client, method: MethodShape) {
+function unary(connections: Connections, method: MethodShape) {
   return (request: unknown, options: ClientCallOptions): Promise<unknown> =>
     new Promise((resolve, reject) => {
       if (options.signal?.aborted) {
         reject(options.signal.reason);
         return;
       }
-      const call = client.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        request,
-        toMetadata(options),
-        toCallOptions(options),
-        (error, response) => {
-          options.signal?.removeEventListener('abort', cancel);
-          if (error) reject(fromServiceError(error));
-          else resolve(response);
-        },
+      const call = connections.start((client) =>
+        client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          toMetadata(options),
+          toCallOptions(options),
+          (error, response) => {
+            options.signal?.removeEventListener('abort', cancel);
+            if (error) reject(fromServiceError(error));
+            else resolve(response);
+          },
+        ),
       );
       const cancel = () => call.cancel();
       options.signal?.addEventListener('abort', cancel, { once: true });
     });
 }
 
-function clientStream(client: Client, method: MethodShape) {
+function clientStream(connections: Connections, method: MethodShape) {
   return async (requests: AsyncIterable<unknown>, options: ClientCallOptions): Promise<unknown> => {
     options.signal?.throwIfAborted();
     const { promise, resolve, reject } = deferred();
-    const call = client.makeClientStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      toMetadata(options),
-      toCallOptions(options),
-      (error, response) => (error ? reject(fromServiceError(error)) : resolve(response)),
+    const metadata = toMetadata(options);
+    announceExplicitEnd(metadata);
+    const call = connections.start((client) =>
+      client.makeClientStreamRequest(
+        method.path,
+        (request: unknown) => (request === END ? END_MESSAGE : method.requestSerialize(request)),
+        method.responseDeserialize,
+        metadata,
+        toCallOptions(options),
+        (error, response) => (error ? reject(fromServiceError(error)) : resolve(response)),
+      ),
     );
     const cancel = () => call.cancel();
     options.signal?.addEventListener('abort', cancel, { once: true });
-    const sending = sendAll(call, requests);
+    const sending = sendAll(call, withEnd(requests));
     sending.catch(reject);
     try {
       return await promise;
@@ -105,33 +123,45 @@ function clientStream(client: Client, method: MethodShape) {
   };
 }
 
-function serverStream(client: Client, method: MethodShape) {
+/** Stands for END_MESSAGE among the requests. */
+const END = Symbol('end');
+
+async function* withEnd(requests: AsyncIterable<unknown>): AsyncGenerator<unknown, void, void> {
+  yield* requests;
+  yield END;
+}
+
+function serverStream(connections: Connections, method: MethodShape) {
   return async function* (request: unknown, options: ClientCallOptions): AsyncIterable<unknown> {
     options.signal?.throwIfAborted();
-    const call = client.makeServerStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      toMetadata(options),
-      toCallOptions(options),
+    const call = connections.start((client) =>
+      client.makeServerStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        toMetadata(options),
+        toCallOptions(options),
+      ),
     );
     yield* answersOf(call, options);
   };
 }
 
-function bidiStream(client: Client, method: MethodShape) {
+function bidiStream(connections: Connections, method: MethodShape) {
   return async function* (
     requests: AsyncIterable<unknown>,
     options: ClientCallOptions,
   ): AsyncIterable<unknown> {
     options.signal?.throwIfAborted();
-    const call = client.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      toMetadata(options),
-      toCallOptions(options),
+    const call = connections.start((client) =>
+      client.makeBidiStreamRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        toMetadata(options),
+        toCallOptions(options),
+      ),
     );
     let failure: unknown;
     sendAll(call, requests).catch((error: unknown) => {

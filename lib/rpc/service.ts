@@ -22,6 +22,7 @@ import type {
 import { Code, WrennError } from '../errors/index.js';
 import type { Log } from '../log/log.js';
 import type { CallContext } from './call-context.js';
+import { hasExplicitEnd } from './explicit-end.js';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
 import { type ObservedCall, observeCall, type ServerCall } from './observed-call.js';
 import { boundStreamBuffers, drained, messagesOf } from './streams.js';
@@ -158,7 +159,9 @@ async function admit(
   const read = (bytes: Buffer) => decode(method, options.validate?.(method.path, bytes) ?? bytes);
   if (!method.requestStream)
     return [context, read((call as unknown as ServerUnaryCall<Buffer, unknown>).request)];
-  return [context, messagesOf(call as unknown as Readable, read, context.signal)];
+  const stream = call as unknown as Readable;
+  const endsExplicitly = hasExplicitEnd(call.metadata);
+  return [context, messagesOf({ stream, read, endsExplicitly }, context.signal)];
 }
 
 function decode(method: MethodShape, bytes: Buffer): unknown {

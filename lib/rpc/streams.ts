@@ -1,6 +1,7 @@
 /** Streams of gRPC messages with back-pressure, both ways. */
 import { type Readable, setDefaultHighWaterMark, type Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
+import { Code, WrennError } from '../errors/index.js';
 
 /**
  * Messages that a stream of gRPC holds in each direction before it stops its
@@ -10,11 +11,12 @@ import { setTimeout } from 'node:timers/promises';
 const STREAM_MESSAGES_MAX = 4;
 
 /**
- * Time after which the end of the requests is believed. Node's HTTP/2 client
- * calls a stream off by ending it and resetting it right after; half a file must
- * not be taken for a whole one in between.
+ * Time after which an end of the requests is believed that its caller has not
+ * made explicit (explicit-end.ts).
  */
-const END_SETTLES_MS = 20;
+const END_SETTLES_MS = 50;
+/** Time within which a stream that was called off is reset; the call's signal then says so. */
+const RESET_FOLLOWS_MS = 1000;
 
 /** Makes every stream of messages that this process opens from now on hold few. Idempotent. */
 export function boundStreamBuffers(): void {
@@ -38,14 +40,21 @@ export async function drained(stream: Writable, signal: AbortSignal): Promise<vo
   signal.throwIfAborted();
 }
 
+export interface MessageStream<T> {
+  stream: Readable;
+  /** Decodes a message. */
+  read: (bytes: Buffer) => T;
+  /** Whether an empty message tells the end. */
+  endsExplicitly: boolean;
+}
+
 /**
- * The messages of a stream, each read by `read` as it is asked for. Ending early
- * leaves the stream open, so that an answer can still go the other way.
- * @throws the signal's reason, and what `read` throws.
+ * The messages of a stream, each decoded as it is asked for. Ending early leaves
+ * the stream open, so that an answer can still go the other way.
+ * @throws the signal's reason, what `read` throws, and CANCELLED for a stream that breaks off.
  */
 export async function* messagesOf<T>(
-  stream: Readable,
-  read: (bytes: Buffer) => T,
+  { stream, read, endsExplicitly }: MessageStream<T>,
   signal: AbortSignal,
 ): AsyncGenerator<T, void, void> {
   signal.throwIfAborted();
@@ -53,6 +62,7 @@ export async function* messagesOf<T>(
   signal.addEventListener('abort', end, { once: true });
   try {
     for await (const bytes of stream.iterator({ destroyOnReturn: false })) {
+      if (endsExplicitly && (bytes as Buffer).length === 0) return;
       yield read(bytes as Buffer);
     }
   } catch (error) {
@@ -62,6 +72,16 @@ export async function* messagesOf<T>(
   } finally {
     signal.removeEventListener('abort', end);
   }
-  await setTimeout(END_SETTLES_MS);
+  await quiet(endsExplicitly ? RESET_FOLLOWS_MS : END_SETTLES_MS, signal);
+  if (endsExplicitly) throw brokenOff();
+}
+
+/** Waits. @throws the signal's reason when it aborts meanwhile. */
+async function quiet(timeoutMs: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(timeoutMs, undefined, { signal }).catch(() => undefined);
   signal.throwIfAborted();
+}
+
+function brokenOff(): WrennError {
+  return new WrennError(Code.CANCELLED, 'CANCELLED', 'the requests broke off before their end');
 }

@@ -86,7 +86,7 @@ async function callWithUpload(gateway: Gateway, routed: RoutedRequest): Promise<
   const timeoutMs = streamTimeoutMs(callerTimeoutMs(exchange.request));
   const open = () => {
     admitted.becomeStream();
-    return upstream.open(match.route.rpcPath, { ...options, timeoutMs });
+    return upstream.open(match.route.rpcPath, { ...options, timeoutMs, endsExplicitly: true });
   };
   const body = { ...exchange, admitted };
   const response = await upload(match, query, body, { registry, limits, open });

@@ -4,6 +4,7 @@
  * what HTTP/2 and the channel's small buffer hold.
  */
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import { END_MESSAGE } from '../../lib/rpc/explicit-end.js';
 
 /** Messages that go to a service, and those that come back. */
 export interface UpstreamStream {
@@ -33,6 +34,7 @@ export interface UpstreamStream {
 export function toUpstreamStream(
   call: ClientDuplexStream<Buffer, Buffer>,
   signal: AbortSignal,
+  endsExplicitly: boolean,
 ): UpstreamStream {
   const cancel = () => call.cancel();
   signal.addEventListener('abort', cancel, { once: true });
@@ -44,6 +46,7 @@ export function toUpstreamStream(
     admitted,
     write: writerOf(call, outcome),
     end: () => {
+      if (endsExplicitly) call.write(END_MESSAGE);
       call.end();
     },
     responses: responsesOf(call, outcome),

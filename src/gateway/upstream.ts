@@ -10,6 +10,8 @@ import {
   type MethodDefinition,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import { Connections } from '../../lib/rpc/connections.js';
+import { announceExplicitEnd } from '../../lib/rpc/explicit-end.js';
 import { isLongCall } from './deadlines.js';
 import {
   MESSAGE_BYTES_MAX,
@@ -24,6 +26,11 @@ export interface UpstreamCallOptions {
   timeoutMs: number;
   /** Cancels the call when it aborts. */
   signal: AbortSignal;
+}
+
+export interface UpstreamStreamOptions extends UpstreamCallOptions {
+  /** Whether the service is told the end of the messages, so that it takes no broken stream for whole. */
+  endsExplicitly?: boolean;
 }
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -42,37 +49,41 @@ const STREAM_CHANNEL_OPTIONS: ChannelOptions = {
 
 export class Upstream {
   readonly #methods: Map<string, MethodDefinition<unknown, unknown>>;
-  readonly #shortCalls: Client;
+  readonly #shortCalls: Connections;
   /** Apart, so that many long calls do not take all streams of the connection. */
-  readonly #longCalls: Client;
+  readonly #longCalls: Connections;
   /** Apart, so that open streams and their windows hold up no unary call. */
-  readonly #streams: Client;
+  readonly #streams: Connections;
 
   constructor(descriptorSet: Buffer, target: string, credentials: ChannelCredentials) {
     this.#methods = loadMethods(descriptorSet);
-    this.#shortCalls = new Client(target, credentials, CHANNEL_OPTIONS);
-    this.#longCalls = new Client(target, credentials, CHANNEL_OPTIONS);
-    this.#streams = new Client(target, credentials, STREAM_CHANNEL_OPTIONS);
+    const connect = (options: ChannelOptions) =>
+      new Connections(() => new Client(target, credentials, options));
+    this.#shortCalls = connect(CHANNEL_OPTIONS);
+    this.#longCalls = connect(CHANNEL_OPTIONS);
+    this.#streams = connect(STREAM_CHANNEL_OPTIONS);
   }
 
   /** Calls a unary method; rejects with the ServiceError of grpc-js. */
   call(rpcPath: string, request: Uint8Array, options: UpstreamCallOptions): Promise<Buffer> {
     const method = this.#method(rpcPath);
-    const client = isLongCall(rpcPath) ? this.#longCalls : this.#shortCalls;
+    const connections = isLongCall(rpcPath) ? this.#longCalls : this.#shortCalls;
     return new Promise((resolve, reject) => {
       options.signal.throwIfAborted();
-      const call = client.makeUnaryRequest(
-        method.path,
-        asBytes,
-        asBytes,
-        Buffer.from(request.buffer, request.byteOffset, request.byteLength),
-        options.metadata,
-        { deadline: Date.now() + options.timeoutMs },
-        (error, response) => {
-          options.signal.removeEventListener('abort', cancel);
-          if (error) reject(error);
-          else resolve(response as Buffer);
-        },
+      const call = connections.start((client) =>
+        client.makeUnaryRequest(
+          method.path,
+          asBytes,
+          asBytes,
+          Buffer.from(request.buffer, request.byteOffset, request.byteLength),
+          options.metadata,
+          { deadline: Date.now() + options.timeoutMs },
+          (error, response) => {
+            options.signal.removeEventListener('abort', cancel);
+            if (error) reject(error);
+            else resolve(response as Buffer);
+          },
+        ),
       );
       const cancel = () => call.cancel();
       options.signal.addEventListener('abort', cancel, { once: true });
@@ -84,14 +95,16 @@ export class Upstream {
    * stream: a caller sends one message and ends where the method takes one.
    * @throws the signal's reason when it has aborted.
    */
-  open(rpcPath: string, { metadata, timeoutMs, signal }: UpstreamCallOptions): UpstreamStream {
+  open(rpcPath: string, options: UpstreamStreamOptions): UpstreamStream {
+    const { metadata, timeoutMs, signal, endsExplicitly = false } = options;
     const { path } = this.#method(rpcPath);
     signal.throwIfAborted();
+    if (endsExplicitly) announceExplicitEnd(metadata);
     const deadline = Date.now() + timeoutMs;
-    const call = this.#streams.makeBidiStreamRequest(path, asBytes, asBytes, metadata, {
-      deadline,
-    });
-    return toUpstreamStream(call, signal);
+    const call = this.#streams.start((client) =>
+      client.makeBidiStreamRequest(path, asBytes, asBytes, metadata, { deadline }),
+    );
+    return toUpstreamStream(call, signal, endsExplicitly);
   }
 
   close(): void {

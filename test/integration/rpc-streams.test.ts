@@ -167,6 +167,28 @@ describe('streams of gRPC calls', () => {
     await eventually(() => expect(ends).to.deep.equal(Array(20).fill('CANCELLED')));
   });
 
+  it('keeps a stream open while thousands of others are called off', async () => {
+    const client = await connect({
+      watchChanges: async function* ({ signal }) {
+        yield {};
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      },
+    });
+    const first = client.watchChanges({}, WAIT)[Symbol.asyncIterator]();
+    await first.next();
+    let outcome = 'open';
+    first.next().then(
+      () => (outcome = 'ended'),
+      () => (outcome = 'broken'),
+    );
+
+    for (let round = 0; round < 2500; round += 1) {
+      for await (const _ of client.watchChanges({}, WAIT)) break;
+    }
+
+    expect(outcome).to.equal('open');
+  }).timeout(60_000);
+
   it('stops the sender while the receiver does not read', async () => {
     let sent = 0;
     const client = await connect({
