@@ -9,6 +9,7 @@ import { SandboxCreator } from './app/create-sandbox.js';
 import { FileOperations } from './app/file.js';
 import { SandboxForker } from './app/fork-sandbox.js';
 import { InFlight } from './app/in-flight.js';
+import { OpenStreams } from './app/open-streams.js';
 import { SandboxPauser } from './app/pause-sandbox.js';
 import { ProcessOperations } from './app/process.js';
 import { SandboxResumer } from './app/resume-sandbox.js';
@@ -34,6 +35,7 @@ export interface Context {
   host: HostAgent;
   tokens: AccessTokens;
   apiKeyVerifier: ApiKeyVerifier;
+  openStreams: OpenStreams;
   background: Background;
   reconciler: Reconciler;
   auth: AuthOperations;
@@ -67,8 +69,10 @@ export async function createContext(
     intervalMs: config.reconcileIntervalMs,
     graceMs: config.reconcileGraceMs,
   });
+  const openStreams = new OpenStreams((ids) => stores.apiKeys.existing(ids), log);
   const parts = {
     ...{ sandboxes: stores.sandboxes, host, remover, inFlight, background, log },
+    streams: openStreams,
     nudge: () => reconciler.nudge(),
   };
   const { teamSandboxesMax, teamSnapshotsMax } = config;
@@ -76,13 +80,14 @@ export async function createContext(
   const apiKeyVerifier = new ApiKeyVerifier(stores.apiKeys, log);
   return {
     ...{ log, database, stores, host, tokens, apiKeyVerifier, background, reconciler, sandboxes },
+    openStreams,
     auth: new AuthOperations({
       users: stores.users,
       hasher: new PasswordHasher(),
       throttle: new LoginThrottle(),
       ...{ tokens, background },
     }),
-    apiKeys: new ApiKeyOperations(stores.apiKeys, apiKeyVerifier),
+    apiKeys: new ApiKeyOperations(stores.apiKeys, apiKeyVerifier, openStreams),
     creator: new SandboxCreator({ ...parts, stores, teamSandboxesMax }),
     pauser: new SandboxPauser(parts),
     resumer: new SandboxResumer(parts),

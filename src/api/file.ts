@@ -3,17 +3,15 @@ import type { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
 import type { FileOperations } from '../app/file.js';
 import { teamOf } from '../auth/principal.js';
 import type { PublicHandlers } from './handlers.js';
+import { streamCaller } from './stream-caller.js';
 
 export function fileHandlers(files: FileOperations): PublicHandlers<typeof FileServiceService> {
   return {
     writeFile: ({ principal, signal }, request) => files.write(teamOf(principal), request, signal),
     readFile: ({ principal, signal }, request) => files.read(teamOf(principal), request, signal),
 
-    streamWriteFile: ({ principal, signal }, requests) =>
-      files.streamWrite(teamOf(principal), requests, signal),
-
-    streamReadFile: ({ principal, signal }, request) =>
-      files.streamRead(teamOf(principal), request, signal),
+    streamWriteFile: (context, requests) => files.streamWrite(streamCaller(context), requests),
+    streamReadFile: (context, request) => files.streamRead(streamCaller(context), request),
 
     stat: ({ principal, signal }, request) => files.stat(teamOf(principal), request, signal),
 
@@ -29,6 +27,6 @@ export function fileHandlers(files: FileOperations): PublicHandlers<typeof FileS
       return {};
     },
 
-    watchDir: ({ principal, signal }, request) => files.watch(teamOf(principal), request, signal),
+    watchDir: (context, request) => files.watch(streamCaller(context), request),
   };
 }

@@ -3,6 +3,7 @@ import type { ProcessServiceService } from '../../gen/ts/wrenn/v1/process.js';
 import type { ProcessOperations } from '../app/process.js';
 import { teamOf } from '../auth/principal.js';
 import type { PublicHandlers } from './handlers.js';
+import { streamCaller } from './stream-caller.js';
 
 export function processHandlers(
   processes: ProcessOperations,
@@ -10,13 +11,11 @@ export function processHandlers(
   return {
     exec: ({ principal, signal }, request) => processes.exec(teamOf(principal), request, signal),
 
-    execStream: ({ principal, signal }, requests) =>
-      processes.execStream(teamOf(principal), requests, signal),
+    execStream: (context, requests) => processes.execStream(streamCaller(context), requests),
 
     start: ({ principal, signal }, request) => processes.start(teamOf(principal), request, signal),
 
-    attach: ({ principal, signal }, request) =>
-      processes.attach(teamOf(principal), request, signal),
+    attach: (context, request) => processes.attach(streamCaller(context), request),
 
     listProcesses: ({ principal, signal }, { sandboxId }) =>
       processes.list(teamOf(principal), sandboxId, signal),

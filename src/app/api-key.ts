@@ -7,16 +7,19 @@ import type { ApiKeyVerifier } from '../auth/api-key-verifier.js';
 import type { ApiKeyRecord, ApiKeyStore } from '../store/api-key.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { Membership } from '../store/user.js';
+import type { OpenStreams } from './open-streams.js';
 
 const NAME_DEFAULT = 'default';
 
 export class ApiKeyOperations {
   readonly #store: ApiKeyStore;
   readonly #verifier: ApiKeyVerifier;
+  readonly #streams: OpenStreams;
 
-  constructor(store: ApiKeyStore, verifier: ApiKeyVerifier) {
+  constructor(store: ApiKeyStore, verifier: ApiKeyVerifier, streams: OpenStreams) {
     this.#store = store;
     this.#verifier = verifier;
+    this.#streams = streams;
   }
 
   /** Makes a key; its secret is in the answer and nowhere else. @throws API_KEY_LIMIT */
@@ -40,7 +43,7 @@ export class ApiKeyOperations {
     return this.#store.list(team.id, page);
   }
 
-  /** @throws API_KEY_NOT_FOUND */
+  /** Deletes a key and ends the streams that were opened with it. @throws API_KEY_NOT_FOUND */
   async delete({ team }: Membership, apiKeyId: string): Promise<void> {
     const keyHash = await this.#store.delete(team.id, apiKeyId);
     if (!keyHash) {
@@ -52,5 +55,6 @@ export class ApiKeyOperations {
       );
     }
     this.#verifier.forget(keyHash);
+    this.#streams.revoke(apiKeyId);
   }
 }

@@ -18,6 +18,7 @@ import type {
 } from '../../gen/ts/wrenn/v1/file.js';
 import type { HostAgent } from '../hosts/host-agent.js';
 import { openRequests } from './first-message.js';
+import type { StreamCaller } from './open-streams.js';
 import type { SandboxOperations } from './sandbox.js';
 
 export class FileOperations {
@@ -55,24 +56,21 @@ export class FileOperations {
 
   /** Writes a file of any size. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, FILE_NOT_USABLE, GUEST_DISK_FULL, … */
   async streamWrite(
-    teamId: string,
+    caller: StreamCaller,
     requests: AsyncIterable<StreamWriteFileRequest>,
-    signal: AbortSignal,
   ): Promise<WriteFileResponse> {
     const { first, all } = await openRequests(requests);
-    return this.#sandboxes.upload(teamId, first.sandboxId, () =>
+    return this.#sandboxes.upload(caller, first.sandboxId, (signal) =>
       this.#host.files.write(all, signal),
     );
   }
 
   /** Reads a file of any size. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, FILE_NOT_FOUND, FILE_NOT_USABLE, … */
-  streamRead(
-    teamId: string,
-    request: StreamReadFileRequest,
-    signal: AbortSignal,
-  ): AsyncIterable<HttpBody> {
+  streamRead(caller: StreamCaller, request: StreamReadFileRequest): AsyncIterable<HttpBody> {
     const { files } = this.#host;
-    return this.#sandboxes.stream(teamId, request.sandboxId, () => files.read(request, signal));
+    return this.#sandboxes.stream(caller, request.sandboxId, (signal) =>
+      files.read(request, signal),
+    );
   }
 
   /** @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, FILE_NOT_FOUND, FILE_NOT_USABLE, … */
@@ -108,8 +106,10 @@ export class FileOperations {
   }
 
   /** Tells what happens in a directory. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, FILE_NOT_FOUND, … */
-  watch(teamId: string, request: WatchDirRequest, signal: AbortSignal): AsyncIterable<FileEvent> {
+  watch(caller: StreamCaller, request: WatchDirRequest): AsyncIterable<FileEvent> {
     const { files } = this.#host;
-    return this.#sandboxes.stream(teamId, request.sandboxId, () => files.watch(request, signal));
+    return this.#sandboxes.stream(caller, request.sandboxId, (signal) =>
+      files.watch(request, signal),
+    );
   }
 }

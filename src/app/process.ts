@@ -14,6 +14,7 @@ import type {
 } from '../../gen/ts/wrenn/v1/process.js';
 import type { HostAgent } from '../hosts/host-agent.js';
 import { openRequests } from './first-message.js';
+import type { StreamCaller } from './open-streams.js';
 import { decodeText } from './output-text.js';
 import type { SandboxOperations } from './sandbox.js';
 
@@ -50,13 +51,14 @@ export class ProcessOperations {
 
   /** A conversation with a program. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, COMMAND_NOT_FOUND, PROCESS_NOT_FOUND, … */
   async *execStream(
-    teamId: string,
+    caller: StreamCaller,
     requests: AsyncIterable<ExecStreamRequest>,
-    signal: AbortSignal,
   ): AsyncGenerator<ProcessEvent, void, void> {
     const { first, all } = await openRequests(requests);
     const { programs } = this.#host;
-    yield* this.#sandboxes.stream(teamId, first.sandboxId, () => programs.execStream(all, signal));
+    yield* this.#sandboxes.stream(caller, first.sandboxId, (signal) =>
+      programs.execStream(all, signal),
+    );
   }
 
   /** Starts a program in the background. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, COMMAND_NOT_FOUND, COMMAND_NOT_STARTED, … */
@@ -66,9 +68,9 @@ export class ProcessOperations {
   }
 
   /** Follows the output of a program. @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, PROCESS_NOT_FOUND, OUTPUT_OUT_OF_RANGE, … */
-  attach(teamId: string, request: AttachRequest, signal: AbortSignal): AsyncIterable<ProcessEvent> {
+  attach(caller: StreamCaller, request: AttachRequest): AsyncIterable<ProcessEvent> {
     const { programs } = this.#host;
-    return this.#sandboxes.stream(teamId, request.sandboxId, () =>
+    return this.#sandboxes.stream(caller, request.sandboxId, (signal) =>
       programs.attach(request, signal),
     );
   }

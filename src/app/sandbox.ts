@@ -19,9 +19,9 @@ import {
 } from '../store/sandbox.js';
 import type { Background } from './background.js';
 import type { InFlight } from './in-flight.js';
+import type { OpenStreams, StreamCaller } from './open-streams.js';
 import { sandboxConflict, sandboxNotFound, wrongState } from './sandbox-errors.js';
 import type { SandboxRemover } from './sandbox-remover.js';
-import { StreamSlots } from './stream-slots.js';
 
 /** Times that a delete reads the sandbox anew because its state changed meanwhile. */
 const DELETE_ATTEMPTS_MAX = 10;
@@ -36,6 +36,7 @@ export interface SandboxParts {
   remover: SandboxRemover;
   inFlight: InFlight;
   background: Background;
+  streams: OpenStreams;
   /** Asks for a pass of the reconciler. */
   nudge: () => void;
 }
@@ -44,7 +45,6 @@ export class SandboxOperations {
   readonly #parts: SandboxParts;
   /** Changes of one sandbox's timeout reach host and database in the same order. */
   readonly #timeouts = new KeyedLock();
-  readonly #streams = new StreamSlots();
 
   constructor(parts: SandboxParts) {
     this.#parts = parts;
@@ -129,31 +129,40 @@ export class SandboxOperations {
   }
 
   /**
-   * Opens a stream into a running sandbox. It counts as activity and among the team's streams.
+   * Opens a stream into a running sandbox. It counts as activity and among the team's streams,
+   * and ends when its API key is deleted.
    * @throws SANDBOX_NOT_FOUND, SANDBOX_STATE, STREAM_LIMIT, HOST_UNAVAILABLE, and what the stream throws.
    */
   async *stream<T>(
-    teamId: string,
+    caller: StreamCaller,
     sandboxId: string,
-    open: () => AsyncIterable<T>,
+    open: (signal: AbortSignal) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, void> {
-    const release = this.#streams.open(teamId);
+    const stream = this.#parts.streams.open(caller);
     try {
-      const sandbox = await this.#require(teamId, sandboxId, ['RUNNING']);
+      const sandbox = await this.#require(caller.teamId, sandboxId, ['RUNNING']);
       this.#noteActivity(sandbox);
-      yield* this.#heeding(sandbox, open());
+      yield* this.#heeding(sandbox, open(stream.signal));
+    } catch (error) {
+      throw stream.explain(error);
     } finally {
-      release();
+      stream.close();
     }
   }
 
   /** The same for a stream into the sandbox that has one answer. */
-  async upload<T>(teamId: string, sandboxId: string, call: () => Promise<T>): Promise<T> {
-    const release = this.#streams.open(teamId);
+  async upload<T>(
+    caller: StreamCaller,
+    sandboxId: string,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const stream = this.#parts.streams.open(caller);
     try {
-      return await this.use(teamId, sandboxId, call);
+      return await this.use(caller.teamId, sandboxId, () => call(stream.signal));
+    } catch (error) {
+      throw stream.explain(error);
     } finally {
-      release();
+      stream.close();
     }
   }
 

@@ -17,3 +17,9 @@ export function teamOf(principal: Principal): string {
   if (principal.kind !== 'team') throw new Error('the method does not ask for an API key');
   return principal.teamId;
 }
+
+/** The id of the API key of a caller of a method that asks for one. */
+export function apiKeyOf(principal: Principal): string {
+  if (principal.kind !== 'team') throw new Error('the method does not ask for an API key');
+  return principal.apiKeyId;
+}

@@ -91,6 +91,15 @@ export class ApiKeyStore {
     return row && toRecord(row);
   }
 
+  /** Those of the keys with these ids that there still are. */
+  async existing(ids: string[]): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.#database.query((knex) =>
+      knex<ApiKeyRow>('team_api_keys').whereIn('id', ids).select('id'),
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Notes the current minute as time of the last use. */
   async markUsed(id: string): Promise<void> {
     await this.#database.query((knex) =>

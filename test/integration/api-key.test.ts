@@ -1,4 +1,6 @@
+import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
+import { ProcessSpec } from '../../gen/ts/wrenn/v1/process.js';
 import { Code } from '../../lib/errors/index.js';
 import { fromTimestamp } from '../../lib/rpc/timestamp.js';
 import { generateApiKeySecret } from '../../src/auth/api-key-secret.js';
@@ -6,6 +8,7 @@ import { CACHE_MS } from '../../src/auth/api-key-verifier.js';
 import { TEAM_API_KEYS_MAX } from '../../src/store/api-key.js';
 import {
   type Account,
+  plainSandbox,
   sandboxPage,
   useControlPlane,
   withMetadata,
@@ -13,6 +16,7 @@ import {
 import { eventually } from '../support/eventually.js';
 import { reasonOf, rejectionOf } from '../support/rejection.js';
 
+const SPEC = ProcessSpec.fromPartial({ cmd: 'cat' });
 const FIRST_PAGE = { pageSize: 0, pageToken: '' };
 
 describe('ApiKeyService', () => {
@@ -75,6 +79,34 @@ describe('ApiKeyService', () => {
     );
   });
 
+  describe('that is deleted', () => {
+    const byCall = async () => {
+      await test.clients.apiKeys.deleteApiKey({ apiKeyId: account.apiKeyId }, account.asUser);
+    };
+    const byAnotherProcess = async () => {
+      const { database, openStreams } = test.controlPlane.internal;
+      await database.query((knex) =>
+        knex('team_api_keys').where({ id: account.apiKeyId }).delete(),
+      );
+      await openStreams.check();
+    };
+    for (const [how, revoke] of [
+      ['by a call', byCall],
+      ['by another process', byAnotherProcess],
+    ] as const) {
+      it(`${how} ends the streams that were opened with it, and no others`, async () => {
+        const other = await test.signUp();
+        const [mine, theirs] = [await converse(account), await converse(other)];
+        await revoke();
+        expect(await reasonOf(mine.next())).to.equal('CREDENTIAL_INVALID');
+        theirs.type('still here');
+        const { value } = await theirs.next();
+        expect(value?.event?.$case).to.equal('stdout');
+        await theirs.return();
+      });
+    }
+  });
+
   it('asks no database about a key whose checksum is wrong', async () => {
     const { database } = test.controlPlane.internal;
     const wrong = `${account.key.slice(0, -1)}${account.key.endsWith('0') ? '1' : '0'}`;
@@ -131,5 +163,22 @@ describe('ApiKeyService', () => {
 
   function listSandboxes(key: string) {
     return test.clients.sandboxes.listSandboxes(sandboxPage(), withMetadata({ 'x-api-key': key }));
+  }
+
+  /** A conversation with a program that has started. */
+  async function converse({ asTeam }: Account) {
+    const sandbox = await test.clients.sandboxes.createSandbox(plainSandbox(), asTeam);
+    const { sandboxId } = sandbox;
+    const input = new PassThrough({ objectMode: true });
+    input.write({ sandboxId, message: { $case: 'start', value: SPEC } });
+    const events = test.clients.processes.execStream(input, asTeam)[Symbol.asyncIterator]();
+    const { value } = await events.next();
+    expect(value?.event?.$case).to.equal('started');
+    return {
+      next: () => events.next(),
+      type: (text: string) =>
+        void input.write({ sandboxId: '', message: { $case: 'stdin', value: Buffer.from(text) } }),
+      return: () => events.return?.(),
+    };
   }
 });
