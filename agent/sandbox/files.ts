@@ -45,9 +45,9 @@ export class Files {
     if (first.done) throw invalidRequest('the stream ended before its first message');
     const { sandboxId, path, user, mode } = first.value;
     if (path === '') throw invalidRequest('path: the first message names the file');
-    const streaming = this.#registry.streaming(signal);
+    using streaming = this.#registry.streaming(signal);
     const { sizeBytes } = await uploadToGuest(this.#registry, sandboxId, ({ files }) =>
-      files.write({ path, user, mode }, piecesOf(first.value, iterator), streaming),
+      files.write({ path, user, mode }, piecesOf(first.value, iterator), streaming.signal),
     );
     return { path, sizeBytes };
   }
@@ -59,8 +59,10 @@ export class Files {
     signal: AbortSignal,
   ): AsyncGenerator<Buffer, void, void> {
     await this.#ready();
-    const streaming = this.#registry.streaming(signal);
-    yield* streamFromGuest(this.#registry, sandboxId, ({ files }) => files.read(path, streaming));
+    using streaming = this.#registry.streaming(signal);
+    yield* streamFromGuest(this.#registry, sandboxId, ({ files }) =>
+      files.read(path, streaming.signal),
+    );
   }
 
   stat(sandboxId: string, path: string, signal: AbortSignal): Promise<GuestFileInfo> {
@@ -104,7 +106,8 @@ export class Files {
     await this.#ready();
     const { sandboxId, recursive } = request;
     const wish = { sandboxId, recursive, path: withoutDots(request.path) };
-    yield* watchDirectory(this.#registry, wish, this.#registry.streaming(signal));
+    using streaming = this.#registry.streaming(signal);
+    yield* watchDirectory(this.#registry, wish, streaming.signal);
   }
 
   async #call<T>(sandboxId: string, call: (guest: GuestClient) => Promise<T>): Promise<T> {

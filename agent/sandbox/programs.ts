@@ -33,7 +33,8 @@ export class Programs {
     signal: AbortSignal,
   ): AsyncGenerator<ProgramEvent, void, void> {
     await this.#ready();
-    yield* converse(this.#registry, requests, this.#registry.streaming(signal));
+    using streaming = this.#registry.streaming(signal);
+    yield* converse(this.#registry, requests, streaming.signal);
   }
 
   /** Starts a program that nobody waits for. @returns what it is, once it runs. */
@@ -58,8 +59,9 @@ export class Programs {
   ): AsyncGenerator<ProgramEvent, void, void> {
     await this.#ready();
     const target = { kind: 'attach', processId, offset } as const;
-    const streaming = this.#registry.streaming(signal);
-    for await (const event of followProcess(this.#registry, sandboxId, target, streaming)) {
+    using streaming = this.#registry.streaming(signal);
+    const events = followProcess(this.#registry, sandboxId, target, streaming.signal);
+    for await (const event of events) {
       yield { processId, event };
     }
   }

@@ -7,6 +7,7 @@ import type { Reason } from '../../lib/errors/index.js';
 import { randomId } from '../../lib/ids/random-id.js';
 import { ChangeCounter } from '../../lib/lifecycle/change-counter.js';
 import { KeyedLock } from '../../lib/lifecycle/keyed-lock.js';
+import { LinkedSignal } from '../../lib/lifecycle/linked-signal.js';
 import { Semaphore } from '../../lib/lifecycle/semaphore.js';
 import { freeMemoryMb } from './admission.js';
 import type { SandboxEntry } from './entry.js';
@@ -244,9 +245,9 @@ export class SandboxRegistry {
     return this.#collecting;
   }
 
-  /** A signal that aborts with another one, and when streams are ended. */
-  streaming(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#ending.signal]);
+  /** A signal that aborts with another one, and when streams are ended; for one stream. */
+  streaming(signal: AbortSignal): LinkedSignal {
+    return new LinkedSignal(signal, this.#ending.signal);
   }
 
   /** Ends all streams with SHUTTING_DOWN. */
