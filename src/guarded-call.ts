@@ -18,6 +18,8 @@ export interface CallGuard {
   receive: (metadata: Metadata, read: () => Promise<void>, signal: AbortSignal) => Promise<void>;
   /** Time for the request to arrive; undefined for one that has no end. */
   timeoutMs: number | undefined;
+  /** Whether a request has arrived with its first message, and not with its end. */
+  arrivesWithMessage: boolean;
   /** Lets the handler know why it has to fail; undefined when it cannot be told. */
   refuse: ((metadata: Metadata, error: unknown) => void) | undefined;
 }
@@ -44,6 +46,7 @@ export class GuardedCall extends ServerInterceptingCall {
       onReceiveMessage: (message) => {
         if (this.#isOver) return;
         this.#hasMessage = true;
+        if (this.#guard.arrivesWithMessage) this.#arrived();
         listener.onReceiveMessage(message);
       },
       onReceiveHalfClose: () => {

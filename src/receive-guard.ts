@@ -30,7 +30,18 @@ export const KNOWN_CALLER_LIMITS: ReceiveLimits = {
   pendingMax: 4096,
   pendingPerCallerMax: 512,
 };
-/** At most 64 MiB. A caller is an address. */
+/**
+ * Streams whose first message is not there yet, at most 140 MiB: before that no
+ * sandbox and no team counts them. They end by themselves after a while
+ * (app/first-message.ts).
+ */
+export const OPENING_STREAM_LIMITS: ReceiveLimits = {
+  slotsMax: 512,
+  slotsPerCallerMax: 128,
+  pendingMax: 4096,
+  pendingPerCallerMax: 2048,
+};
+/** At most 64 MiB, and as much for streams. A caller is an address. */
 export const ANONYMOUS_LIMITS: ReceiveLimits = {
   slotsMax: 1024,
   slotsPerCallerMax: 64,
@@ -42,6 +53,7 @@ export interface ReceiveGuardOptions {
   policy: AuthPolicy;
   authenticate: Authenticate;
   knownCallerLimits?: ReceiveLimits;
+  openingStreamLimits?: ReceiveLimits;
   anonymousLimits?: ReceiveLimits;
   receiveTimeoutMs?: number;
 }
@@ -52,14 +64,19 @@ type Method = Parameters<ServerInterceptor>[0];
 export class ReceiveGuard {
   readonly #options: ReceiveGuardOptions;
   readonly #knownCallers: ReceiveSlots;
+  readonly #openingStreams: ReceiveSlots;
   readonly #anonymous: ReceiveSlots;
+  /** Apart, as they last: nobody who keeps such streams open keeps others from logging in. */
+  readonly #anonymousStreams: ReceiveSlots;
   /** What was found out about a call, by the metadata that its handler gets. */
   readonly #outcomes = new WeakMap<Metadata, Outcome>();
 
   constructor(options: ReceiveGuardOptions) {
     this.#options = options;
     this.#knownCallers = new ReceiveSlots(options.knownCallerLimits ?? KNOWN_CALLER_LIMITS);
+    this.#openingStreams = new ReceiveSlots(options.openingStreamLimits ?? OPENING_STREAM_LIMITS);
     this.#anonymous = new ReceiveSlots(options.anonymousLimits ?? ANONYMOUS_LIMITS);
+    this.#anonymousStreams = new ReceiveSlots(options.anonymousLimits ?? ANONYMOUS_LIMITS);
   }
 
   /** For the server. */
@@ -73,6 +90,7 @@ export class ReceiveGuard {
       timeoutMs: method.requestStream
         ? undefined
         : (this.#options.receiveTimeoutMs ?? RECEIVE_TIMEOUT_MS),
+      arrivesWithMessage: method.requestStream && credential !== 'none',
       // A service of ours tells what it refuses, and logs it; others are not asked.
       refuse: this.#options.policy.has(method.path)
         ? (metadata, error) => void this.#outcomes.set(metadata, { error })
@@ -102,11 +120,12 @@ export class ReceiveGuard {
     this.#outcomes.set(metadata, { principal });
     if (principal.kind === 'anybody') {
       const client = addressPrefix(addressOfPeer({ peer: call.getPeer() }));
-      return this.#anonymous.hold(client, read, signal);
+      const slots = requestStream ? this.#anonymousStreams : this.#anonymous;
+      return slots.hold(client, read, signal);
     }
-    if (requestStream) return read();
     const caller = principal.kind === 'team' ? principal.teamId : principal.user.id;
-    return this.#knownCallers.hold(`${principal.kind} ${caller}`, read, signal);
+    const slots = requestStream ? this.#openingStreams : this.#knownCallers;
+    return slots.hold(`${principal.kind} ${caller}`, read, signal);
   }
 }
 

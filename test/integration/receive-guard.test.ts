@@ -21,6 +21,7 @@ import { useControlPlane } from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
 
 const WRITE_FILE = FileServiceService.writeFile.path;
+const STREAM_WRITE_FILE = FileServiceService.streamWriteFile.path;
 const LOG_IN = AuthServiceService.logIn.path;
 const FILE_BYTES = 3 * 1024 * 1024;
 const HEADER_BYTES = 5;
@@ -36,6 +37,8 @@ class OpenCall {
   readonly stream: ClientHttp2Stream;
   /** The code with which it ended. */
   status: Code | undefined;
+  /** Whether the server has let the caller in. */
+  isAdmitted = false;
 
   constructor(session: ClientHttp2Session, path: string, metadata: Record<string, string> = {}) {
     this.stream = session.request({
@@ -50,7 +53,10 @@ class OpenCall {
       const code = headers['grpc-status'];
       if (code !== undefined) this.status = Number(code);
     };
-    this.stream.on('response', note);
+    this.stream.on('response', (headers) => {
+      this.isAdmitted = headers['grpc-status'] === undefined;
+      note(headers);
+    });
     this.stream.on('trailers', note);
     this.stream.resume();
   }
@@ -73,10 +79,13 @@ describe('a request that is not there yet', () => {
   let close: () => void;
   let handled: string[];
   let authenticated: string[];
+  /** Whether a handler ends a stream before its first message. */
+  let isImpatient: boolean;
 
   async function start(options: Partial<ReceiveGuardOptions> = {}): Promise<void> {
     handled = [];
     authenticated = [];
+    isImpatient = false;
     const guard = new ReceiveGuard({
       policy: readAuthPolicy([AuthServiceService, ApiKeyServiceService, FileServiceService]),
       authenticate: async (path, metadata) => {
@@ -94,7 +103,13 @@ describe('a request that is not there yet', () => {
       handled.push(path);
       throw new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'end');
     };
-    const files = { writeFile: note(WRITE_FILE), readFile: note('') };
+    const streamWriteFile = async (_context: unknown, requests: AsyncIterable<unknown>) => {
+      handled.push(STREAM_WRITE_FILE);
+      if (isImpatient) throw new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'end');
+      for await (const _request of requests);
+      throw new WrennError(Code.ABORTED, 'SANDBOX_CONFLICT', 'end');
+    };
+    const files = { writeFile: note(WRITE_FILE), readFile: note(''), streamWriteFile };
     const auth = { logIn: note(LOG_IN), signUp: note(''), getMe: note('') };
     const common = { log: silentLog, authenticate };
     serve(
@@ -188,11 +203,50 @@ describe('a request that is not there yet', () => {
     });
   });
 
+  it('of a stream waits when its caller opens many that say nothing', async () => {
+    await start({ openingStreamLimits: { ...ROOMY, slotsPerCallerMax: 2 } });
+    const silent = [openStream('one'), openStream('one')];
+    await eventually(() => expect(handled).to.have.length(2));
+    const third = openStream('one');
+    const other = openStream('other');
+    await eventually(() => expect(handled).to.have.length(3));
+    expect([authenticated.length, third.status]).to.deep.equal([4, undefined]);
+    // With its first message a stream has arrived, and need not end.
+    silent[0]?.begin(0, Buffer.alloc(0));
+    await eventually(() => expect(handled).to.have.length(4));
+    other.stream.close();
+  });
+
+  it('of a stream is taken again when one that said nothing has ended', async () => {
+    await start({ openingStreamLimits: { ...ROOMY, slotsPerCallerMax: 1 } });
+    for (const end of ['close', 'end'] as const) {
+      const first = openStream('one');
+      await eventually(() => expect(first.isAdmitted).to.equal(true));
+      const second = openStream('one');
+      first.stream[end]();
+      await eventually(() => expect(second.isAdmitted).to.equal(true));
+      second.stream.close();
+    }
+  });
+
+  it('of a stream no longer waits when its handler has given it up', async () => {
+    await start({ openingStreamLimits: { ...ROOMY, slotsPerCallerMax: 1 } });
+    isImpatient = true;
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      expect(await openStream('one').ended()).to.equal(Code.ABORTED);
+    }
+  });
+
   /** Begins a call of a team with an empty message. */
   function open(team: string): OpenCall {
     const call = new OpenCall(session, WRITE_FILE, { 'x-api-key': team });
     call.begin(0, Buffer.alloc(0));
     return call;
+  }
+
+  /** Begins a stream of a team without a message. */
+  function openStream(team: string): OpenCall {
+    return new OpenCall(session, STREAM_WRITE_FILE, { 'x-api-key': team });
   }
 });
 
