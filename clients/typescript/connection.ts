@@ -18,10 +18,12 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
 /**
  * Node's HTTP/2 client calls a stream off by ending it and resetting it a moment
  * later. So that half an upload is never taken for a whole one, this metadata
- * says that the requests end with an empty message.
+ * says that the requests end with a message of its own.
  */
 const EXPLICIT_END_KEY = 'wrenn-explicit-end';
-/** Stands for the empty message. */
+/** That message: the highest field number, which no contract has, with the value 1. */
+const END_MESSAGE = Buffer.of(0xf8, 0xff, 0xff, 0xff, 0x0f, 0x01);
+/** Stands for it among the requests. */
 const END = Symbol('end');
 
 /** What a single call may carry. */
@@ -119,7 +121,7 @@ export class Connection {
     metadata.set(EXPLICIT_END_KEY, '1');
     const call = this.#client.makeClientStreamRequest<Request | typeof END, Response>(
       method.path,
-      (request) => (request === END ? Buffer.alloc(0) : method.requestSerialize(request)),
+      (request) => (request === END ? END_MESSAGE : method.requestSerialize(request)),
       method.responseDeserialize,
       metadata,
       streamOptions(options),

@@ -2,6 +2,7 @@
 import { type Readable, setDefaultHighWaterMark, type Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { Code, WrennError } from '../errors/index.js';
+import { END_MESSAGE } from './explicit-end.js';
 
 /**
  * Messages that a stream of gRPC holds in each direction before it stops its
@@ -44,7 +45,7 @@ export interface MessageStream<T> {
   stream: Readable;
   /** Decodes a message. */
   read: (bytes: Buffer) => T;
-  /** Whether an empty message tells the end. */
+  /** Whether END_MESSAGE tells the end. */
   endsExplicitly: boolean;
 }
 
@@ -62,7 +63,7 @@ export async function* messagesOf<T>(
   signal.addEventListener('abort', end, { once: true });
   try {
     for await (const bytes of stream.iterator({ destroyOnReturn: false })) {
-      if (endsExplicitly && (bytes as Buffer).length === 0) return;
+      if (endsExplicitly && END_MESSAGE.equals(bytes as Buffer)) return;
       yield read(bytes as Buffer);
     }
   } catch (error) {

@@ -70,6 +70,23 @@ describe('streams of gRPC calls', () => {
     expect(answer).to.deep.equal({ path: '/f', sizeBytes: 100_000 });
   });
 
+  it('takes an empty message among the requests for no end', async () => {
+    const client = await connect({
+      streamWriteFile: async (_context, requests) => {
+        let sizeBytes = 0;
+        for await (const { file } of requests) sizeBytes += file?.data.length ?? 0;
+        return { path: '/f', sizeBytes };
+      },
+    });
+    async function* requests() {
+      yield* pieces(1, 10);
+      yield { sandboxId: '', path: '', user: '', mode: 0, file: undefined };
+      yield* pieces(1, 10);
+    }
+
+    expect(await client.streamWriteFile(requests(), WAIT)).to.include({ sizeBytes: 20 });
+  });
+
   it('refuses a caller before it reads a message', async () => {
     const client = await connect({ execStream: (_context, requests) => echo(requests) }, () => {
       throw new WrennError(Code.UNAUTHENTICATED, 'CREDENTIAL_INVALID', 'no');
