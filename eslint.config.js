@@ -26,7 +26,7 @@ const CHILD_PROCESS_OWNERS = [
 ];
 
 /** Who may talk SQL. */
-const DATABASE_OWNERS = ['src/store/**', 'lib/postgres/**', 'migrations/**'];
+const DATABASE_OWNERS = ['src/store/**', 'lib/postgres/**', 'migrations/**', 'bench/database.ts'];
 
 const LAYERS = {
   gen: [],

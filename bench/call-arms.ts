@@ -8,9 +8,9 @@ import type { HttpClient } from './http-client.js';
 import type { AgentClient } from './platform.js';
 import { AGAIN, type Arm, elapsed } from './rounds.js';
 
-const CALL_TIMEOUT_MS = 60_000;
+export const CALL_TIMEOUT_MS = 60_000;
 const PROGRAM_TIMEOUT_SEC = 30;
-const COMMAND = { cmd: 'true', timeoutSec: PROGRAM_TIMEOUT_SEC };
+export const COMMAND = { cmd: 'true', timeoutSec: PROGRAM_TIMEOUT_SEC };
 
 export const DIRECT = 'agent, Unix socket';
 export const PROXIED = 'agent behind a bare proxy';
@@ -62,11 +62,12 @@ export function pingArms({ agent, proxiedAgent, client, http }: Ways, sandboxId:
   ];
 }
 
-function arm(name: string, call: (signal: AbortSignal) => Promise<unknown>): Arm {
+/** Times a call. */
+export function arm(name: string, call: (signal: AbortSignal) => Promise<unknown>): Arm {
   return { name, measure: (signal) => elapsed(() => call(signal)) };
 }
 
 /** A call that fails fast must not count as a fast call. */
-function requireSuccess(exitCode: number | undefined): void {
+export function requireSuccess(exitCode: number | undefined): void {
   if (exitCode !== 0) throw new Error(`true ended with ${exitCode}`);
 }

@@ -16,13 +16,27 @@ export class HttpClient implements Disposable {
   }
 
   /** @returns the body of the answer. @throws Error for any status but 200. */
-  async post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
-    const content = JSON.stringify(body);
+  get(path: string, signal: AbortSignal): Promise<unknown> {
+    return this.#call('GET', path, '', signal);
+  }
+
+  /** @returns the body of the answer. @throws Error for any status but 200. */
+  post(path: string, body: object, signal: AbortSignal): Promise<unknown> {
+    return this.#call('POST', path, JSON.stringify(body), signal);
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    content: string,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const length = content === '' ? {} : { 'content-length': Buffer.byteLength(content) };
     return await new Promise((resolve, reject) => {
       const call = request(`http://${this.#address}${path}`, {
-        method: 'POST',
+        method,
         agent: this.#agent,
-        headers: { ...this.#headers, 'content-length': Buffer.byteLength(content) },
+        headers: { ...this.#headers, ...length },
         timeout: CALL_TIMEOUT_MS,
         signal,
       });

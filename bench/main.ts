@@ -2,10 +2,14 @@
 import { describeFailure } from '../cli/failure.js';
 import { printLine } from '../cli/io.js';
 import { shutdownSignal } from '../lib/lifecycle/shutdown.js';
+import { benchCalls } from './calls.js';
 import { benchCreate } from './create.js';
+import { benchCreateFake } from './create-fake.js';
 import { benchDensity } from './density.js';
 import { benchDiff } from './diff.js';
 import { benchExecRoundTrip } from './exec-round-trip.js';
+import { benchGateway } from './gateway.js';
+import { benchList } from './list.js';
 import type { BenchContext } from './measure.js';
 import { benchMerge } from './merge.js';
 import { type BenchCommand, type BenchName, parseOptions } from './options.js';
@@ -16,6 +20,9 @@ import { benchReady } from './ready.js';
 import type { BenchReport } from './report.js';
 import { benchResumeDepth } from './resume-depth.js';
 import { benchStopWindow } from './stop-window.js';
+import { benchStreamStart } from './stream-start.js';
+import { benchStreamThroughput } from './stream-throughput.js';
+import { benchStreams } from './streams.js';
 import { formatSummary } from './summary.js';
 import { formatReport } from './table.js';
 import { benchWorkingSet } from './working-set.js';
@@ -24,6 +31,13 @@ const INTERRUPTED_EXIT_CODE = 130;
 
 const BENCHMARKS: Record<BenchName, (context: BenchContext) => Promise<BenchReport>> = {
   'exec-round-trip': benchExecRoundTrip,
+  calls: benchCalls,
+  gateway: benchGateway,
+  'stream-start': benchStreamStart,
+  'stream-throughput': benchStreamThroughput,
+  list: benchList,
+  'create-fake': benchCreateFake,
+  streams: benchStreams,
   'page-server': benchPageServer,
   merge: benchMerge,
   diff: benchDiff,

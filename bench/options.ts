@@ -8,6 +8,13 @@ const ROUNDS_MAX = 100_000;
 /** Every benchmark, in the order in which they run. */
 export const BENCH_NAMES = [
   'exec-round-trip',
+  'calls',
+  'gateway',
+  'stream-start',
+  'stream-throughput',
+  'list',
+  'create-fake',
+  'streams',
   'page-server',
   'merge',
   'diff',
@@ -45,7 +52,8 @@ export function parseOptions(argv: readonly string[]): BenchCommand {
     .description(
       'Measures parts of the platform as ratios to the plainest way of doing the same, in turns ' +
         'within one run. page-server, merge and diff need no platform; the others start one of ' +
-        'their own. All but exec-round-trip need root.',
+        'their own. calls, gateway, stream-start, list, create-fake and streams run it on the fake ' +
+        'driver. All but these and exec-round-trip need root.',
     )
     .addArgument(
       new Argument('[names...]', 'benchmarks to run; all by default').choices(BENCH_NAMES),

@@ -37,6 +37,20 @@ export async function withPlatform(
   }
 }
 
+/**
+ * The same on the fake driver, whatever was asked for: what a machine takes would hide what is
+ * measured.
+ */
+export function withFakePlatform(
+  script: string,
+  context: BenchContext,
+  work: (platform: BenchPlatform) => Promise<Findings>,
+  settings: Settings = {},
+): Promise<BenchReport> {
+  const onFake = { ...context, options: { ...context.options, driver: 'fake' as const } };
+  return withPlatform(script, onFake, work, settings);
+}
+
 /** Restores need machines that are real. */
 export function acceleratorOf({ driver, accelerator }: MachineFacts): 'kvm' | 'tcg' {
   if (driver !== 'qemu') throw new Error('this benchmark needs --driver qemu');

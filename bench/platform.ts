@@ -45,6 +45,7 @@ export class BenchPlatform implements AsyncDisposable {
   /** Client of the host agent, on its Unix socket. */
   readonly agent: AgentClient;
   readonly httpAddress: string;
+  readonly grpcAddress: string;
   readonly apiKey: string;
   readonly #up: BackgroundProcess;
   readonly #claim: Claim;
@@ -55,6 +56,7 @@ export class BenchPlatform implements AsyncDisposable {
     this.#up = up;
     this.#claim = claim;
     this.httpAddress = ready.http_address;
+    this.grpcAddress = ready.grpc_address;
     this.apiKey = ready.api_key;
     this.client = new WrennClient({ address: ready.grpc_address, apiKey: ready.api_key });
     this.agent = createClient(

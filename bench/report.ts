@@ -54,8 +54,13 @@ export async function measureGroup(
   signal: AbortSignal,
   onRound: (done: number) => void,
 ): Promise<GroupReport> {
+  const { arms, rounds, warmUpRounds } = plan;
+  return reportGroup(plan, await measureInTurns(arms, { rounds, warmUpRounds, signal, onRound }));
+}
+
+/** @param samples milliseconds for each arm in the order of the rounds, by the arm's place. */
+export function reportGroup(plan: GroupPlan, samples: readonly number[][]): GroupReport {
   const { title, arms, baselines, rounds, warmUpRounds } = plan;
-  const samples = await measureInTurns(arms, { rounds, warmUpRounds, signal, onRound });
   return {
     title,
     rounds,

@@ -1,8 +1,9 @@
-/** The process of a sandbox's machine, as the system shows it to root. */
+/** Processes of sandboxes' machines and of the daemons, as the system shows them. */
 import { readdir, readFile } from 'node:fs/promises';
 
-/** What the agent's daemon is started as. */
+/** What the daemons are started as. */
 const AGENT_PROGRAM = 'agent/main';
+const CONTROL_PLANE_PROGRAM = 'src/main';
 const PID = /^\d+$/;
 /** Places in /proc/PID/stat behind the name, which may hold anything: proc(5) counts from 3 there. */
 const FIRST_FIELD = 3;
@@ -33,14 +34,23 @@ export async function pageFaults(pid: number): Promise<number> {
 }
 
 /** The agent of a platform. @throws Error when it does not run. */
-export async function agentPid(stateDirectory: string): Promise<number> {
+export function agentPid(stateDirectory: string): Promise<number> {
+  return daemonPid(AGENT_PROGRAM, stateDirectory);
+}
+
+/** The control plane of a platform. @throws Error when it does not run. */
+export function controlPlanePid(stateDirectory: string): Promise<number> {
+  return daemonPid(CONTROL_PLANE_PROGRAM, stateDirectory);
+}
+
+async function daemonPid(program: string, stateDirectory: string): Promise<number> {
   for (const name of await readdir('/proc')) {
     if (!PID.test(name)) continue;
     const command = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
-    if (!command.includes(AGENT_PROGRAM)) continue;
+    if (!command.includes(program)) continue;
     const environment = await readFile(`/proc/${name}/environ`, 'utf8').catch(() => '');
     const isOurs = environment.split('\0').includes(`WRENN_STATE_DIR=${stateDirectory}`);
     if (isOurs) return Number(name);
   }
-  throw new Error('the agent does not run');
+  throw new Error(`${program} does not run`);
 }
