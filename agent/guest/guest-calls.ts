@@ -3,11 +3,18 @@
  * of them carries, and their errors in terms of ours. Calls and long streams
  * have a connection each, so that no stream keeps a call waiting.
  */
+import { setMaxListeners } from 'node:events';
 import { ENVD_TOKEN_KEY } from '../../lib/guest/contract.js';
 import type { ClientCallOptions } from '../../lib/rpc/client.js';
 import { RESETS_MAX } from '../../lib/rpc/connections.js';
 import { createConnection, type GuestConnection } from './guest-connection.js';
 import { fromGuest, guestUnreachable } from './guest-error.js';
+
+/**
+ * Largest message of a stream, twice a piece of a file. Some wait in the agent for a caller who does
+ * not read, and a guest must not choose how much that is.
+ */
+const STREAM_MESSAGE_BYTES_MAX = 128 * 1024;
 
 /** A connection for streams: how many it has carried, any of which may be called off, and has open. */
 interface StreamConnection {
@@ -28,6 +35,8 @@ export class GuestCalls {
   constructor(target: string, token: string) {
     this.#target = target;
     this.#token = token;
+    // As many listen as there are calls.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Makes a call. @throws WrennError */
@@ -76,8 +85,8 @@ export class GuestCalls {
 
   /** Options of a call with this guest's token, or another one. */
   options(timeoutMs: number, signal: AbortSignal, token = this.#token): ClientCallOptions {
-    const either = AbortSignal.any([signal, this.#closing.signal]);
-    return { timeoutMs, signal: either, metadata: token === '' ? {} : { [ENVD_TOKEN_KEY]: token } };
+    const metadata = token === '' ? {} : { [ENVD_TOKEN_KEY]: token };
+    return { timeoutMs, signal, alsoSignal: this.#closing.signal, metadata };
   }
 
   get token(): string {
@@ -119,7 +128,10 @@ export class GuestCalls {
       this.#closeIfDone(this.#streams);
       this.#streams = undefined;
     }
-    this.#streams ??= { connection: createConnection(this.#target), carried: 0, open: 0 };
+    this.#streams ??= {
+      connection: createConnection(this.#target, STREAM_MESSAGE_BYTES_MAX),
+      ...{ carried: 0, open: 0 },
+    };
     const held = this.#streams;
     held.carried += 1;
     held.open += 1;

@@ -12,8 +12,6 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
   // A new connection for a new channel, never one that another channel has given up on.
   'grpc.use_local_subchannel_pool': 1,
-  // What a guest sends is read only up to this length, whatever length it announces.
-  'grpc.max_receive_message_length': ENVD_MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': ENVD_MESSAGE_BYTES_MAX,
   // Calls that wait for a guest that is gone end after both times; a busy emulated one gets them.
   'grpc.keepalive_time_ms': 20_000,
@@ -32,12 +30,20 @@ export interface GuestConnection {
   close(): void;
 }
 
-/** Makes a connection, and begins to open it. */
-export function createConnection(target: string): GuestConnection {
+/**
+ * Makes a connection, and begins to open it.
+ * @param receiveBytesMax what a guest sends is read only up to this length, whatever length it
+ *   announces.
+ */
+export function createConnection(
+  target: string,
+  receiveBytesMax = ENVD_MESSAGE_BYTES_MAX,
+): GuestConnection {
   const insecure = credentials.createInsecure();
   const sockets = new GuestSockets();
   const channel = sockets.own(() => {
-    const made = new Channel(target, insecure, CHANNEL_OPTIONS);
+    const limit = { 'grpc.max_receive_message_length': receiveBytesMax };
+    const made = new Channel(target, insecure, { ...CHANNEL_OPTIONS, ...limit });
     made.getConnectivityState(true);
     return made;
   });

@@ -20,6 +20,8 @@ export interface ClientCallOptions {
   /** Time after which the call ends with DEADLINE_EXCEEDED; `Infinity` for a stream without end. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** Another one with the same effect; a long-lived one keeps no trace of the call. */
+  alsoSignal?: AbortSignal | undefined;
   metadata?: Record<string, string>;
 }
 
@@ -70,10 +72,7 @@ function caller(connections: Connections, method: MethodShape) {
 function unary(connections: Connections, method: MethodShape) {
   return (request: unknown, options: ClientCallOptions): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      if (options.signal?.aborted) {
-        reject(options.signal.reason);
-        return;
-      }
+      requireWanted(options);
       const call = connections.start((client) =>
         client.makeUnaryRequest(
           method.path,
@@ -83,20 +82,19 @@ function unary(connections: Connections, method: MethodShape) {
           toMetadata(options),
           toCallOptions(options),
           (error, response) => {
-            options.signal?.removeEventListener('abort', cancel);
+            stopListening();
             if (error) reject(fromServiceError(error));
             else resolve(response);
           },
         ),
       );
-      const cancel = () => call.cancel();
-      options.signal?.addEventListener('abort', cancel, { once: true });
+      const stopListening = cancelOnAbort(call, options);
     });
 }
 
 function clientStream(connections: Connections, method: MethodShape) {
   return async (requests: AsyncIterable<unknown>, options: ClientCallOptions): Promise<unknown> => {
-    options.signal?.throwIfAborted();
+    requireWanted(options);
     const { promise, resolve, reject } = deferred();
     const metadata = toMetadata(options);
     announceExplicitEnd(metadata);
@@ -110,14 +108,13 @@ function clientStream(connections: Connections, method: MethodShape) {
         (error, response) => (error ? reject(fromServiceError(error)) : resolve(response)),
       ),
     );
-    const cancel = () => call.cancel();
-    options.signal?.addEventListener('abort', cancel, { once: true });
+    const stopListening = cancelOnAbort(call, options);
     const sending = sendAll(call, withEnd(requests));
     sending.catch(reject);
     try {
       return await promise;
     } finally {
-      options.signal?.removeEventListener('abort', cancel);
+      stopListening();
       call.cancel();
     }
   };
@@ -133,7 +130,7 @@ async function* withEnd(requests: AsyncIterable<unknown>): AsyncGenerator<unknow
 
 function serverStream(connections: Connections, method: MethodShape) {
   return async function* (request: unknown, options: ClientCallOptions): AsyncIterable<unknown> {
-    options.signal?.throwIfAborted();
+    requireWanted(options);
     const call = connections.start((client) =>
       client.makeServerStreamRequest(
         method.path,
@@ -153,7 +150,7 @@ function bidiStream(connections: Connections, method: MethodShape) {
     requests: AsyncIterable<unknown>,
     options: ClientCallOptions,
   ): AsyncIterable<unknown> {
-    options.signal?.throwIfAborted();
+    requireWanted(options);
     const call = connections.start((client) =>
       client.makeBidiStreamRequest(
         method.path,
@@ -179,19 +176,38 @@ function bidiStream(connections: Connections, method: MethodShape) {
 
 async function* answersOf(
   call: AsyncIterable<unknown> & { cancel(): void },
-  { signal }: ClientCallOptions,
+  options: ClientCallOptions,
 ): AsyncIterable<unknown> {
-  const cancel = () => call.cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
+  const stopListening = cancelOnAbort(call, options);
   try {
     yield* call;
   } catch (error) {
     throw fromServiceError(error);
   } finally {
-    signal?.removeEventListener('abort', cancel);
+    stopListening();
     // A consumer that stops early must not leave the stream open.
     call.cancel();
   }
+}
+
+/** @throws the reason of a signal that has aborted already. */
+function requireWanted({ signal, alsoSignal }: ClientCallOptions): void {
+  signal?.throwIfAborted();
+  alsoSignal?.throwIfAborted();
+}
+
+/** Cancels the call when a signal aborts. @returns what stops listening to them. */
+function cancelOnAbort(
+  call: { cancel(): void },
+  { signal, alsoSignal }: ClientCallOptions,
+): () => void {
+  const cancel = () => call.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  alsoSignal?.addEventListener('abort', cancel, { once: true });
+  return () => {
+    signal?.removeEventListener('abort', cancel);
+    alsoSignal?.removeEventListener('abort', cancel);
+  };
 }
 
 function deferred() {

@@ -109,6 +109,25 @@ describe('streams of a hostile guest', () => {
       });
     });
 
+    it('are given up for a large message that nobody takes, before it is read', async () => {
+      let isGivenUp = false;
+      const processEvents: Script<ProcessEvent> = (call) => {
+        call.on('cancelled', () => {
+          isGivenUp = true;
+        });
+        call.write(started());
+        call.write(output(0n, 'y'.repeat(MIB)));
+      };
+
+      await withHostileGuest({ processEvents }, async (client) => {
+        const iterator = follow(client)[Symbol.asyncIterator]();
+        await iterator.next();
+
+        await eventually(() => expect(isGivenUp).to.equal(true));
+        expectUnreachable(await failureOf(iterator.next()));
+      });
+    });
+
     it('hold no memory of what was taken', async function () {
       this.timeout(60_000);
       const before = process.memoryUsage().rss;
