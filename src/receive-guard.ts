@@ -20,6 +20,8 @@ export const ANONYMOUS_MESSAGE_BYTES_MAX = 64 * 1024;
  * streams there are is bounded where they are opened (app/stream-slots.ts).
  */
 export const STREAM_MESSAGE_BYTES_MAX = 256 * 1024 + 16 * 1024;
+/** Largest message of a conversation but the first: 64 KiB of input and what is around it. */
+export const CONVERSATION_MESSAGE_BYTES_MAX = 64 * 1024 + 4 * 1024;
 /** Time for a request to arrive. */
 export const RECEIVE_TIMEOUT_MS = 30_000;
 
@@ -107,7 +109,7 @@ export class ReceiveGuard {
   };
 
   async #receive(
-    { path, requestStream }: Method,
+    { path, requestStream, responseStream }: Method,
     call: ServerInterceptingCallInterface,
     metadata: Metadata,
     read: () => Promise<void>,
@@ -125,7 +127,8 @@ export class ReceiveGuard {
     }
     const caller = principal.kind === 'team' ? principal.teamId : principal.user.id;
     const slots = requestStream ? this.#openingStreams : this.#knownCallers;
-    return slots.hold(`${principal.kind} ${caller}`, read, signal);
+    await slots.hold(`${principal.kind} ${caller}`, read, signal);
+    if (requestStream && responseStream) limitMessage(call, CONVERSATION_MESSAGE_BYTES_MAX);
   }
 }
 

@@ -3,7 +3,7 @@ import { Code, WrennError } from '../../lib/errors/index.js';
 import { silentLog } from '../../lib/log/log.js';
 import { eventually } from '../../test/support/eventually.js';
 import { type FindKeys, OpenStreams } from './open-streams.js';
-import { STREAMS_PER_TEAM_MAX } from './stream-slots.js';
+import { STREAM_LIMITS, UPLOAD_LIMITS } from './stream-slots.js';
 
 const CANCELLED = new WrennError(Code.CANCELLED, 'CANCELLED', 'cancelled');
 
@@ -64,7 +64,7 @@ describe('open streams', () => {
 
   it('are so many for one team, whatever keys it has, and room comes back', () => {
     const streams = openStreams();
-    const open = Array.from({ length: STREAMS_PER_TEAM_MAX }, (_, index) =>
+    const open = Array.from({ length: STREAM_LIMITS.perTeamMax }, (_, index) =>
       streams.open(caller(`key${index % 3}`)),
     );
     expect(() => streams.open(caller()))
@@ -74,5 +74,30 @@ describe('open streams', () => {
     open.pop()?.close();
     open.push(streams.open(caller()));
     for (const stream of open) stream.close();
+  });
+
+  it('are fewer when they are uploads, and each of those is a stream, too', () => {
+    const streams = openStreams();
+    const uploads = Array.from({ length: UPLOAD_LIMITS.perTeamMax }, () =>
+      streams.openUpload(caller()),
+    );
+    expect(() => streams.openUpload(caller()))
+      .to.throw()
+      .with.property('reason', 'STREAM_LIMIT');
+    const others = Array.from({ length: STREAM_LIMITS.perTeamMax - UPLOAD_LIMITS.perTeamMax }, () =>
+      streams.open(caller()),
+    );
+    expect(() => streams.open(caller()))
+      .to.throw()
+      .with.property('reason', 'STREAM_LIMIT');
+    uploads.pop()?.close();
+    others.push(streams.open(caller()));
+    // No upload is counted that has found no room among the streams.
+    expect(() => streams.openUpload(caller()))
+      .to.throw()
+      .with.property('reason', 'STREAM_LIMIT');
+    others.pop()?.close();
+    uploads.push(streams.openUpload(caller()));
+    for (const stream of [...uploads, ...others]) stream.close();
   });
 });

@@ -5,7 +5,7 @@
  */
 import { Code, hasReason, WrennError } from '../../lib/errors/index.js';
 import type { Log } from '../../lib/log/log.js';
-import { StreamSlots } from './stream-slots.js';
+import { STREAM_LIMITS, StreamSlots, UPLOAD_LIMITS } from './stream-slots.js';
 
 /** How often the keys of open streams are looked at: another process may have deleted one. */
 export const KEY_CHECK_INTERVAL_MS = 30_000;
@@ -33,7 +33,8 @@ export type FindKeys = (apiKeyIds: string[]) => Promise<string[]>;
 export class OpenStreams {
   readonly #findKeys: FindKeys;
   readonly #log: Log;
-  readonly #slots = new StreamSlots();
+  readonly #slots = new StreamSlots(STREAM_LIMITS);
+  readonly #uploadSlots = new StreamSlots(UPLOAD_LIMITS);
   /** What ends each stream, by the id of its key. */
   readonly #endings = new Map<string, Set<AbortController>>();
   readonly #intervalMs: number;
@@ -45,9 +46,27 @@ export class OpenStreams {
     this.#intervalMs = intervalMs;
   }
 
-  /** @throws STREAM_LIMIT */
-  open({ teamId, apiKeyId, signal }: StreamCaller): OpenStream {
-    const release = this.#slots.open(teamId);
+  /** Counts a stream and follows its key. @throws STREAM_LIMIT */
+  open(caller: StreamCaller): OpenStream {
+    return this.#follow(caller, this.#slots.open(caller.teamId));
+  }
+
+  /** The same for an upload, which counts among the uploads, too. */
+  openUpload(caller: StreamCaller): OpenStream {
+    const releaseUpload = this.#uploadSlots.open(caller.teamId);
+    try {
+      const release = this.#slots.open(caller.teamId);
+      return this.#follow(caller, () => {
+        release();
+        releaseUpload();
+      });
+    } catch (error) {
+      releaseUpload();
+      throw error;
+    }
+  }
+
+  #follow({ apiKeyId, signal }: StreamCaller, release: () => void): OpenStream {
     const ending = new AbortController();
     this.#add(apiKeyId, ending);
     return {

@@ -156,7 +156,7 @@ export class SandboxOperations {
     sandboxId: string,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const stream = this.#parts.streams.open(caller);
+    const stream = this.#parts.streams.openUpload(caller);
     try {
       return await this.use(caller.teamId, sandboxId, () => call(stream.signal));
     } catch (error) {

@@ -1,16 +1,28 @@
 /** How many streams are open, in all and for one team. */
 import { Code, WrennError } from '../../lib/errors/index.js';
 
-/** Open streams of one team. */
-export const STREAMS_PER_TEAM_MAX = 2000;
-/** Open streams of all teams. */
-export const STREAMS_MAX = 10_000;
+/** So many at once. */
+export interface StreamLimits {
+  perTeamMax: number;
+  /** Of all teams together. */
+  max: number;
+}
+
+export const STREAM_LIMITS: StreamLimits = { perTeamMax: 2000, max: 10_000 };
+
+/** Those among them that are uploads: one whose sandbox takes nothing holds some 2.5 MiB. */
+export const UPLOAD_LIMITS: StreamLimits = { perTeamMax: 128, max: 512 };
 
 const RETRY_AFTER_SEC = 5;
 
 export class StreamSlots {
+  readonly #limits: StreamLimits;
   readonly #teams = new Map<string, number>();
   #open = 0;
+
+  constructor(limits: StreamLimits) {
+    this.#limits = limits;
+  }
 
   /**
    * Counts a stream until what is returned is called, once.
@@ -18,8 +30,9 @@ export class StreamSlots {
    */
   open(teamId: string): () => void {
     const ofTeam = this.#teams.get(teamId) ?? 0;
-    if (ofTeam >= STREAMS_PER_TEAM_MAX) throw streamLimit('your team has', STREAMS_PER_TEAM_MAX);
-    if (this.#open >= STREAMS_MAX) throw streamLimit('the server has', STREAMS_MAX);
+    const { perTeamMax, max } = this.#limits;
+    if (ofTeam >= perTeamMax) throw streamLimit('your team has', perTeamMax);
+    if (this.#open >= max) throw streamLimit('the server has', max);
     this.#teams.set(teamId, ofTeam + 1);
     this.#open += 1;
     return () => {
@@ -32,7 +45,7 @@ export class StreamSlots {
 }
 
 function streamLimit(who: string, limit: number): WrennError {
-  const message = `${who} ${limit} open streams already; end one`;
+  const message = `${who} ${limit} such streams open already; end one`;
   return new WrennError(Code.RESOURCE_EXHAUSTED, 'STREAM_LIMIT', message, {
     metadata: { limit: String(limit) },
     retryAfterSec: RETRY_AFTER_SEC,

@@ -1,10 +1,12 @@
 /** Clients of the public gRPC server who begin requests and do not end them. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { PassThrough } from 'node:stream';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { ApiKeyServiceService } from '../../gen/ts/wrenn/v1/api_key.js';
 import { AuthServiceService, LogInRequest } from '../../gen/ts/wrenn/v1/auth.js';
 import { FileServiceService } from '../../gen/ts/wrenn/v1/file.js';
+import { ProcessSpec } from '../../gen/ts/wrenn/v1/process.js';
 import { Code, WrennError } from '../../lib/errors/index.js';
 import { silentLog } from '../../lib/log/log.js';
 import { type Handlers, serve } from '../../lib/rpc/service.js';
@@ -17,13 +19,15 @@ import {
   type ReceiveGuardOptions,
 } from '../../src/receive-guard.js';
 import type { ReceiveLimits } from '../../src/receive-slots.js';
-import { useControlPlane } from '../support/control-plane.js';
+import { plainSandbox, useControlPlane } from '../support/control-plane.js';
 import { eventually } from '../support/eventually.js';
+import { rejectionOf } from '../support/rejection.js';
 
 const WRITE_FILE = FileServiceService.writeFile.path;
 const STREAM_WRITE_FILE = FileServiceService.streamWriteFile.path;
 const LOG_IN = AuthServiceService.logIn.path;
 const FILE_BYTES = 3 * 1024 * 1024;
+const INPUT_BYTES = 64 * 1024;
 const HEADER_BYTES = 5;
 const ROOMY: ReceiveLimits = {
   slotsMax: 8,
@@ -262,5 +266,24 @@ describe('the public server', () => {
     } finally {
       session.destroy();
     }
+  });
+
+  it('takes the input of a conversation in pieces of 64 KiB and no larger messages', async () => {
+    const { asTeam } = await test.signUp();
+    const { sandboxId } = await test.clients.sandboxes.createSandbox(plainSandbox(), asTeam);
+    const input = new PassThrough({ objectMode: true });
+    const type = (bytes: number) =>
+      input.write({ sandboxId: '', message: { $case: 'stdin', value: Buffer.alloc(bytes) } });
+    const events = test.clients.processes.execStream(input, asTeam)[Symbol.asyncIterator]();
+    input.write({
+      sandboxId,
+      message: { $case: 'start', value: ProcessSpec.fromPartial({ cmd: 'cat' }) },
+    });
+    await events.next();
+    type(INPUT_BYTES);
+    const { value } = await events.next();
+    expect(value?.event).to.have.nested.property('value.data.length', INPUT_BYTES);
+    type(2 * INPUT_BYTES);
+    expect((await rejectionOf(events.next())).code).to.equal(Code.RESOURCE_EXHAUSTED);
   });
 });
