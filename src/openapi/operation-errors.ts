@@ -75,7 +75,7 @@ const BY_METHOD: Record<string, Reason[]> = {
   'FileService.StreamWriteFile': NEW_FILE,
   'FileService.StreamReadFile': ON_FILE,
   'FileService.Stat': ON_FILE,
-  'FileService.ListDir': ON_FILE,
+  'FileService.ListDir': [...ON_FILE, 'FILE_TOO_LARGE'],
   'FileService.MakeDir': [...NEW_FILE, 'FILE_EXISTS'],
   'FileService.Move': [...ON_FILE, 'FILE_EXISTS', 'GUEST_DISK_FULL'],
   'FileService.Remove': ON_FILE,
