@@ -61,14 +61,15 @@ export class DirectoryWatches {
     const events = new EventQueue();
     const stop = () => events.fail(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
-    const helper = startHelper(this.#helperPath, watched, events);
+    let helper: Helper | undefined;
     try {
+      helper = startHelper(this.#helperPath, watched, events);
       yield* events.take();
     } finally {
       this.#count -= 1;
       signal.removeEventListener('abort', stop);
-      helper.kill('SIGKILL');
-      helper.stdout.destroy();
+      helper?.kill('SIGKILL');
+      helper?.stdout.destroy();
     }
   }
 }
