@@ -46,7 +46,10 @@ export class Programs {
     for await (const event of followProcess(this.#registry, sandboxId, target, signal)) {
       if (event.kind === 'started') break;
     }
-    const listed = await this.list(sandboxId, signal);
+    // It runs, so that a pause is no reason to say that it does not.
+    const listed = await acrossPauses(this.#registry, sandboxId, signal, ({ processes }, sandbox) =>
+      sandbox.active(() => processes.list(signal)),
+    );
     const started = listed.find(({ processId }) => processId === program.processId);
     if (!started) throw guestFailure('process_not_found');
     return started;

@@ -161,6 +161,19 @@ describe('programs of a sandbox', () => {
     expect(await reasonOf(late)).to.equal('PROCESS_STATE');
   });
 
+  it('start in the background also when a pause comes in between', async () => {
+    for (let round = 1; round <= 12; round += 1) {
+      const starting = fake.manager.programs.start(
+        { sandboxId: ID, process: spec('cat') },
+        abort.signal,
+      );
+      await new Promise((resolve) => setTimeout(resolve, round));
+      await pauseAndResume(2 * round);
+
+      expect(await starting).to.include({ cmd: 'cat', exit: undefined });
+    }
+  }).timeout(30_000);
+
   it('keep their sandbox from its inactivity timeout', async () => {
     await fake.manager.setTimeout(ID, { timeoutSec: 1, pauseOnTimeout: false });
     const events = converse(new Requests().start(ID, spec('cat')));
