@@ -7,8 +7,12 @@ import type { Operation } from './operations.js';
 import type { Schemas } from './schemas.js';
 
 const UPGRADE_REQUIRED = 426;
-const { webSocketMessageBytesMax, webSocketPingIntervalMs, webSocketPongTimeoutMs } =
-  DEFAULT_WEB_SOCKET_LIMITS;
+const {
+  webSocketMessageBytesMax,
+  webSocketLaterMessageBytesMax,
+  webSocketPingIntervalMs,
+  webSocketPongTimeoutMs,
+} = DEFAULT_WEB_SOCKET_LIMITS;
 
 /** What is said of every WebSocket, after the method's own comment. */
 export function websocketDescription({ route }: Operation): string {
@@ -18,7 +22,8 @@ export function websocketDescription({ route }: Operation): string {
       'second one. `Origin`, when there, must be the address of the gateway or one that it allows.',
     `A text message of the client is the JSON of one ${route.input.name}; an empty one says that no ` +
       `more follow. A text message of the server is the JSON of one ${route.output.name}. Binary ` +
-      `messages are refused (close code 1003). A message has at most ${webSocketMessageBytesMax} bytes.`,
+      `messages are refused (close code 1003). A message has at most ${webSocketMessageBytesMax} bytes, ` +
+      `one after the first at most ${webSocketLaterMessageBytesMax}.`,
     'The server closes with 1000 when all is well; else the last message is ' +
       '`{"error": google.rpc.Status}` and the close code is 4000 plus the gRPC code. It pings every ' +
       `${webSocketPingIntervalMs / 1000} seconds and cuts off a client that does not answer within ` +

@@ -23,6 +23,7 @@ describe('a WebSocket of the gateway', () => {
     fixture = await startGatewayFixture(service.script, {
       webSocketFirstMessageTimeoutMs: 1_000,
       webSocketMessageBytesMax: 65_536,
+      webSocketLaterMessageBytesMax: 32_768,
     });
   });
   after(() => fixture.close());
@@ -132,6 +133,15 @@ describe('a WebSocket of the gateway', () => {
     const { socket, closed } = await openWebSocket(fixture);
     socket.send(START);
     socket.send(stdin('x'.repeat(65_536)));
+    expect((await closed).code).to.equal(1009);
+  });
+
+  it('takes a first message that is larger than later ones may be', async () => {
+    const { socket, messages, closed } = await openWebSocket(fixture);
+    socket.send(JSON.stringify({ start: { cmd: 'cat', args: ['x'.repeat(40_000)] } }));
+    socket.send(stdin('x'.repeat(20_000)));
+    await eventually(() => expect(messages()).to.have.length(2));
+    socket.send(stdin('x'.repeat(30_000)));
     expect((await closed).code).to.equal(1009);
   });
 

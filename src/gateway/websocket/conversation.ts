@@ -10,6 +10,7 @@ import { CLOSE_CODES, closeCodeOf, closeReasonOf } from './close-codes.js';
 import { Heartbeat } from './heartbeat.js';
 import { Inbox } from './inbox.js';
 import type { WebSocketLimits } from './limits.js';
+import { lowerMessageLimit } from './message-limit.js';
 import { Outbox } from './outbox.js';
 
 /** How a conversation ended. */
@@ -76,8 +77,12 @@ function firstEnding(conversation: Conversation, inbox: Inbox, outbox: Outbox): 
 }
 
 /** Hands the client's messages to the service; returns at a binary one. */
-async function receive({ call, encode, limits }: Conversation, inbox: Inbox): Promise<void> {
+async function receive(
+  { webSocket, call, encode, limits }: Conversation,
+  inbox: Inbox,
+): Promise<void> {
   let message = await inbox.next(limits.webSocketFirstMessageTimeoutMs);
+  lowerMessageLimit(webSocket, limits.webSocketLaterMessageBytesMax);
   let isOver = false;
   while (!message.isBinary) {
     if (isOver) throw afterTheEnd();

@@ -9,6 +9,7 @@ describe('the limits of WebSockets', () => {
     const stated = [
       `| WebSockets at once | ${limits.webSocketsMax} |`,
       `| text message | ${limits.webSocketMessageBytesMax} bytes |`,
+      `| text message after the first | ${limits.webSocketLaterMessageBytesMax} bytes |`,
       `| answers that wait for the client | ${limits.webSocketBufferedBytesMax} bytes |`,
       `| time for the service to open the stream | ${limits.webSocketHandshakeTimeoutMs / 1000} s |`,
       `| time for the first message | ${limits.webSocketFirstMessageTimeoutMs / 1000} s |`,

@@ -25,6 +25,8 @@ export interface WebSocketLimits {
   webSocketsMax: number;
   /** Length of one message that a client sends. */
   webSocketMessageBytesMax: number;
+  /** The same of every message but the first: 64 KiB of input in base64, and what is around it. */
+  webSocketLaterMessageBytesMax: number;
   /** Bytes of answers that wait for the client before the service is read no further. */
   webSocketBufferedBytesMax: number;
   /** Time for the service to let the caller in. */
@@ -42,6 +44,7 @@ export interface WebSocketLimits {
 export const DEFAULT_WEB_SOCKET_LIMITS: WebSocketLimits = {
   webSocketsMax: 1024,
   webSocketMessageBytesMax: 1 * MIB,
+  webSocketLaterMessageBytesMax: 128 * KIB,
   webSocketBufferedBytesMax: 256 * KIB,
   webSocketHandshakeTimeoutMs: 15_000,
   webSocketFirstMessageTimeoutMs: 30_000,
