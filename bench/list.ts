@@ -20,6 +20,8 @@ const ROWS = 50_000;
 const PAGE_SIZE = 100;
 /** Lists whose queries are counted. */
 const COUNTED_LISTS = 20;
+/** How the control plane finds out, now and then, that the database answers. */
+const PROBE = /select 1\b/;
 
 const BY_HAND = 'SQL by hand, and encoded';
 /** Passes of the reconciler make queries of their own. */
@@ -58,7 +60,7 @@ async function compare(platform: BenchPlatform, context: BenchContext): Promise<
     context,
   );
   progress.show('counting queries');
-  return { groups: [group], counts: [await countQueries(platform, database, signal)] };
+  return { groups: [group], counts: await countQueries(platform, database, signal) };
 }
 
 /** @throws Error when it is not one query a page. */
@@ -66,13 +68,20 @@ async function countQueries(
   platform: BenchPlatform,
   database: BenchDatabase,
   signal: AbortSignal,
-): Promise<CountReport> {
-  const queries = await database.countTransactions(async () => {
+): Promise<CountReport[]> {
+  const statements = await database.statementsDuring(async () => {
     for (let list = 0; list < COUNTED_LISTS; list += 1) await listByGrpc(platform, signal);
   });
-  const value = queries / (COUNTED_LISTS * (OWN_ROWS / PAGE_SIZE));
-  if (value !== 1) throw new Error(`a page takes ${value} queries`);
-  return { name: 'queries for each page of a list', value, ideal: 1 };
+  const pages = COUNTED_LISTS * (OWN_ROWS / PAGE_SIZE);
+  const ofList = statements.filter((statement) => statement.includes('sandboxes'));
+  const others = statements.filter(
+    (statement) => !ofList.includes(statement) && !PROBE.test(statement),
+  );
+  if (ofList.length !== pages) throw new Error(`${pages} pages took ${ofList.length} queries`);
+  return [
+    { name: 'queries for each page of a list', value: ofList.length / pages, ideal: 1 },
+    { name: `other queries beside ${pages} pages`, value: others.length },
+  ];
 }
 
 /** @returns sandboxes read. */

@@ -25,7 +25,7 @@ import {
 } from './throughput.js';
 
 const MB = 1e6;
-const BYTES = { qemu: 8 * MB, fake: 32 * MB };
+const BYTES = { qemu: 8 * MB, fake: 16 * MB };
 const ROUNDS_DEFAULT = { qemu: 10, fake: 20 };
 const WARM_UP_ROUNDS_DEFAULT = { qemu: 1, fake: 3 };
 
