@@ -1,5 +1,5 @@
 /** Reads an OpenAPI document and holds values against its schemas. */
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of any shape
 export type Json = any;
@@ -16,6 +16,7 @@ export interface DocumentedOperation {
 export class OpenApi {
   readonly document: Json;
   readonly #ajv: Ajv2020;
+  readonly #validators = new WeakMap<Json, ValidateFunction>();
 
   constructor(document: Json) {
     this.document = document;
@@ -41,7 +42,8 @@ export class OpenApi {
 
   /** What a value breaks of a schema of the document; empty when it is valid. */
   problems(schema: Json, value: unknown): string[] {
-    const validate = this.#ajv.compile(withBase(schema));
+    const validate = this.#validators.get(schema) ?? this.#ajv.compile(withBase(schema));
+    this.#validators.set(schema, validate);
     if (validate(value)) return [];
     return (validate.errors ?? []).map(
       ({ instancePath, message }: ErrorObject) => `${instancePath} ${message}`,
