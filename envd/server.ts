@@ -1,5 +1,5 @@
 /** The daemon's gRPC server: three services behind the sandbox's token. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Metadata, Server } from '@grpc/grpc-js';
 import { FilesystemServiceService } from '../gen/ts/wrenn/envd/v1/filesystem.js';
@@ -29,12 +29,15 @@ const STREAMS_MAX = 1024;
 export async function startServer(config: EnvdConfig, log: Log): Promise<number> {
   mkdirSync(config.runDirectory, { recursive: true });
   const privateDirectory = join(config.runDirectory, 'envd');
+  // What an earlier daemon left in it is nobody's.
+  rmSync(privateDirectory, { recursive: true, force: true });
+  mkdirSync(privateDirectory, { mode: 0o700 });
   const tokens = new TokenStore(config.runDirectory);
   const identity = new Identity(config.runDirectory);
   const helper = new Coprocess(config.helperPath);
   const temporaryFiles = new TemporaryFiles(config.runDirectory);
   const watches = new DirectoryWatches(config.helperPath);
-  const pipes = new PipeStock(privateDirectory, config.busyboxPath);
+  const pipes = new PipeStock(config.helperPath);
   const programs = {
     pipes,
     privateDirectory,

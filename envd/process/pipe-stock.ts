@@ -1,18 +1,20 @@
 /**
  * Pipes for the input and output of programs. Node would give a program sockets, and a
  * program cannot open a socket by name: `echo text > /dev/stderr` would fail.
- * Node cannot make pipes, so busybox makes named ones, some ahead of use; a
- * pipe loses its name when it is taken.
+ * Node cannot make pipes, so wrenn-guest makes them, some ahead of use.
  */
-import { closeSync, constants, fchownSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { run } from '../../lib/process/run.js';
+import { spawn } from 'node:child_process';
+import { closeSync, constants, fchownSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 
 /** Pipes that are made in one go. */
 const BATCH_SIZE = 32;
 /** With fewer than these in stock the next batch is made. */
 const LOW_WATER = 16;
 const MAKE_TIMEOUT_MS = 10_000;
+/** Descriptors of the maker, one for each pipe. */
+const ANSWER = /^\d+(?: \d+)*\n$/;
+const ANSWER_LENGTH_MAX = 1024;
 
 export interface Pipe {
   /** Descriptor of the end that is read; the daemon's does not block. */
@@ -28,18 +30,14 @@ interface Owner {
 }
 
 export class PipeStock {
-  readonly #directory: string;
-  readonly #busyboxPath: string;
-  #paths: string[] = [];
-  #made = 0;
+  readonly #helperPath: string;
+  /** Pipes that nobody has taken, each open in both directions at one descriptor. */
+  readonly #stock: number[] = [];
   #making: Promise<void> | undefined;
 
-  /** @param directory folder of its own; what an earlier daemon left in it is removed. */
-  constructor(directory: string, busyboxPath: string) {
-    this.#directory = directory;
-    this.#busyboxPath = busyboxPath;
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  /** @param helperPath wrenn-guest. */
+  constructor(helperPath: string) {
+    this.#helperPath = helperPath;
   }
 
   /** Makes the first batch ahead of use. A failure shows at the next `take`. */
@@ -48,23 +46,41 @@ export class PipeStock {
   }
 
   /** Takes a pipe that the program writes and the daemon reads. */
-  async take(owner: Owner): Promise<Pipe> {
-    return openForOutput(await this.#takePath(), owner);
+  take(owner: Owner): Promise<Pipe> {
+    const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
+    return this.#open(owner, { read: O_RDONLY | O_NONBLOCK, write: O_WRONLY });
   }
 
   /** Takes a pipe that the daemon writes and the program reads. */
-  async takeForInput(owner: Owner): Promise<Pipe> {
-    return openForInput(await this.#takePath(), owner);
+  takeForInput(owner: Owner): Promise<Pipe> {
+    const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants;
+    return this.#open(owner, { read: O_RDONLY, write: O_WRONLY | O_NONBLOCK });
   }
 
-  async #takePath(): Promise<string> {
-    let path = this.#paths.pop();
-    while (path === undefined) {
-      await this.#make();
-      path = this.#paths.pop();
+  async #open(owner: Owner, flags: { read: number; write: number }): Promise<Pipe> {
+    const fd = await this.#takeFromStock();
+    try {
+      fchownSync(fd, owner.uid, owner.gid);
+      const readFd = openAgain(fd, flags.read);
+      try {
+        return { readFd, writeFd: openAgain(fd, flags.write) };
+      } catch (error) {
+        closeSync(readFd);
+        throw error;
+      }
+    } finally {
+      closeSync(fd);
     }
-    if (this.#paths.length < LOW_WATER) this.prepare();
-    return path;
+  }
+
+  async #takeFromStock(): Promise<number> {
+    let fd = this.#stock.pop();
+    while (fd === undefined) {
+      await this.#make();
+      fd = this.#stock.pop();
+    }
+    if (this.#stock.length < LOW_WATER) this.prepare();
+    return fd;
   }
 
   #make(): Promise<void> {
@@ -75,43 +91,36 @@ export class PipeStock {
   }
 
   async #makeBatch(): Promise<void> {
-    const paths = Array.from({ length: BATCH_SIZE }, () =>
-      join(this.#directory, String(++this.#made)),
-    );
-    await run(this.#busyboxPath, ['mkfifo', '-m', '600', ...paths], { timeoutMs: MAKE_TIMEOUT_MS });
-    this.#paths.push(...paths);
+    const maker = spawn(this.#helperPath, ['pipes', String(BATCH_SIZE)], {
+      ...{ cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'], timeout: MAKE_TIMEOUT_MS },
+      killSignal: 'SIGKILL',
+    });
+    const failed = new Promise<never>((_resolve, reject) => maker.once('error', reject));
+    // Its end before it was told to is told by the end of its answer.
+    maker.stdin.on('error', () => undefined);
+    try {
+      const descriptors = await Promise.race([readAnswer(maker.stdout), failed]);
+      for (const descriptor of descriptors) {
+        this.#stock.push(openSync(`/proc/${maker.pid}/fd/${descriptor}`, constants.O_RDWR));
+      }
+    } finally {
+      maker.stdin.destroy();
+      maker.stdout.destroy();
+    }
   }
 }
 
-function openForOutput(path: string, owner: Owner): Pipe {
-  // Opened for reading first, and without waiting for a writer, so that neither open waits.
-  const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const writeFd = openSync(path, constants.O_WRONLY);
-    fchownSync(writeFd, owner.uid, owner.gid);
-    return { readFd, writeFd };
-  } catch (error) {
-    closeSync(readFd);
-    throw error;
-  } finally {
-    unlinkSync(path);
+async function readAnswer(stdout: Readable): Promise<string[]> {
+  let text = '';
+  for await (const chunk of stdout) {
+    text += String(chunk);
+    if (ANSWER.test(text)) return text.trimEnd().split(' ');
+    if (text.length > ANSWER_LENGTH_MAX) break;
   }
+  throw new Error('no pipes were made');
 }
 
-function openForInput(path: string, owner: Owner): Pipe {
-  // A reader who does not wait lets the writer in, and the writer the program's own end, which
-  // must be one that blocks.
-  const readerFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  let writeFd: number | undefined;
-  try {
-    writeFd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-    fchownSync(writeFd, owner.uid, owner.gid);
-    return { readFd: openSync(path, constants.O_RDONLY), writeFd };
-  } catch (error) {
-    if (writeFd !== undefined) closeSync(writeFd);
-    throw error;
-  } finally {
-    closeSync(readerFd);
-    unlinkSync(path);
-  }
+/** A descriptor of its own for one direction, with its own way to wait. */
+function openAgain(fd: number, flags: number): number {
+  return openSync(`/proc/self/fd/${fd}`, flags);
 }

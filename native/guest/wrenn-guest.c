@@ -4,6 +4,7 @@
  *     wrenn-guest                              clock and randomness of the kernel, see requests.c
  *     wrenn-guest pty | resize ...             programs on terminals, see terminal.c
  *     wrenn-guest watch [--recursive] PATH     changes of directories, see watch.c
+ *     wrenn-guest pipes COUNT                  pipes for programs, see pipes.c
  *     wrenn-guest --help
  */
 #define _GNU_SOURCE
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pipes.h"
 #include "print.h"
 #include "requests.h"
 #include "terminal.h"
@@ -29,10 +31,12 @@ static int print_help(int count, char *arguments[])
 		"       wrenn-guest pty COLS ROWS UID GID GROUPS PROGRAM NAME [ARGUMENT]...\n"
 		"       wrenn-guest resize COLS ROWS\n"
 		"       wrenn-guest watch [--recursive] PATH\n"
+		"       wrenn-guest pipes COUNT\n"
 		"Sets the clock of a guest, and renews its kernel's randomness. Reads requests:\n"
 		"    clock WALL_NS MONOTONIC_NS\n"
 		"    restore WALL_NS MONOTONIC_NS ENTROPY\n"
-		"Starts a program on a terminal, resizes a terminal, watches a directory.\n";
+		"Starts a program on a terminal, resizes a terminal, watches a directory,\n"
+		"makes pipes and holds them until its input ends.\n";
 
 	(void)count;
 	(void)arguments;
@@ -45,6 +49,7 @@ static const struct command commands[] = {
 	{ "pty", pty_main },
 	{ "resize", resize_main },
 	{ "watch", watch_main },
+	{ "pipes", pipes_main },
 };
 
 int main(int argc, char *argv[])

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { FakeEnvd } from '../../agent/vmm/fake/envd.js';
 import { FaultPlan } from '../../lib/faults/fault-plan.js';
 import { startEnvd } from '../support/envd.js';
-import { buildGuestHelper } from '../support/guest-helper.js';
 import { requireNeed } from '../support/requirements.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { describeGuestDaemon, type GuestDaemonFixture } from './guest-daemon.js';
@@ -13,9 +12,7 @@ import { describeGuestProcesses } from './guest-processes.js';
 
 async function realDaemon(context: Mocha.Context): Promise<GuestDaemonFixture> {
   requireNeed(context, 'root');
-  const helpers = await temporaryDirectory();
-  const helperCommandsPath = buildGuestHelper(helpers.path);
-  const envd = await startEnvd({ initialize: false, helperCommandsPath });
+  const envd = await startEnvd({ initialize: false });
   const machineIdPath = join(envd.directory, 'machine-id');
   await writeFile(machineIdPath, '0123456789abcdef0123456789abcdef\n');
   return {
@@ -23,10 +20,7 @@ async function realDaemon(context: Mocha.Context): Promise<GuestDaemonFixture> {
     newFolder: join(envd.directory, 'new'),
     machineIdPath,
     runDirectory: join(envd.directory, 'run'),
-    async close() {
-      await envd.stop();
-      await helpers.remove();
-    },
+    close: () => envd.stop(),
   };
 }
 

@@ -168,6 +168,22 @@ describe('envd launching programs', function () {
     expect(await stream.rest()).to.include({ stdout: 'in', stderr: 'err\n' });
   });
 
+  it('lets a program open its input by name after that was closed', async () => {
+    const request = shell('read line; cat /dev/stdin; echo end');
+    const stream = programs.launch({ ...request, user: 'nobody', cwd: '/' });
+    await stream.started();
+    await programs.input(request.processId, 'one\ntwo\n');
+    await programs.closeInput(request.processId);
+
+    expect((await stream.rest()).stdout).to.match(/end\n$/);
+  });
+
+  it('opens an input by name that was closed before it began', async () => {
+    const request = { ...shell('cat /dev/stdin /dev/fd/0; echo end'), closeStdin: true };
+
+    expect((await programs.launch(request).rest()).stdout).to.equal('end\n');
+  });
+
   it('signals the whole group, stops it and lets it go on', async () => {
     const request = shell('trap "echo term" TERM; sleep 300 & echo $!; while :; do wait; done');
     const stream = programs.launch(request);

@@ -18,6 +18,7 @@ import {
   type EnvdProcess,
   initializeEnvd,
   isAlive,
+  REAL_HELPER,
   startEnvd,
   TOKEN,
 } from '../support/envd.js';
@@ -215,7 +216,8 @@ describe('envd after a restore', () => {
   ] as const) {
     it(`reports ${what}, and does the other steps`, async () => {
       const helperPath = file('failing-helper');
-      const script = `#!/bin/sh\nwhile read -r line; do\n${answer}\necho\ndone\n`;
+      const commands = `[ $# -gt 0 ] && exec '${REAL_HELPER}' "$@"`;
+      const script = `#!/bin/sh\n${commands}\nwhile read -r line; do\n${answer}\necho\ndone\n`;
       await writeFile(helperPath, script, { mode: 0o755 });
       await using failing = await startEnvd({ initialize: false, helperPath });
 

@@ -84,6 +84,9 @@ export function findBusybox(): string | undefined {
   }
 }
 
+/** Built with everything else. */
+export const REAL_HELPER = join(packageRoot(), 'native/guest/build/wrenn-guest');
+
 export interface EnvdOptions {
   /** Whether it has had its PostInit. */
   initialize?: boolean;
@@ -93,10 +96,11 @@ export interface EnvdOptions {
   hostnamePath?: string;
   /** Program that stands in for busybox. */
   busyboxPath?: string;
-  /** Program in place of wrenn-guest; one that notes its calls and does nothing when left out. */
+  /**
+   * Program in place of wrenn-guest. When left out, one that notes requests of the clock and does
+   * nothing, and hands commands to the real one: pipes, watches and terminals change no clock.
+   */
   helperPath?: string;
-  /** The real wrenn-guest, for its commands alone: watches and terminals, which change no clock. */
-  helperCommandsPath?: string;
 }
 
 /** Starts the daemon. Needs root. */
@@ -182,15 +186,15 @@ export async function isAlive(pid: number): Promise<boolean> {
 
 async function commandFor(
   directory: string,
-  { accounts, hostnamePath, busyboxPath, helperPath, helperCommandsPath }: EnvdOptions,
+  { accounts, hostnamePath, busyboxPath, helperPath }: EnvdOptions,
 ): Promise<string[]> {
   await mkdir(join(directory, 'run'));
   await writeFile(join(directory, 'hostname'), '');
   const substitute = join(directory, 'busybox');
   await writeFile(substitute, BUSYBOX_SUBSTITUTE, { mode: 0o755 });
   const helper = join(directory, 'helper');
-  const commands = helperCommandsPath ? [`[ $# -gt 0 ] && exec '${helperCommandsPath}' "$@"`] : [];
-  const script = ['#!/bin/sh', ...commands, HELPER_SUBSTITUTE].join('\n');
+  const commands = `[ $# -gt 0 ] && exec '${REAL_HELPER}' "$@"`;
+  const script = ['#!/bin/sh', commands, HELPER_SUBSTITUTE].join('\n');
   await writeFile(helper, script, { mode: 0o755 });
   bundle ??= bundleEnvd();
   const command = [
