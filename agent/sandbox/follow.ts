@@ -6,8 +6,8 @@
 import type { GuestClient } from '../guest/guest-client.js';
 import type { GuestLaunch } from '../guest/guest-processes.js';
 import type { GuestProcessEvent } from '../guest/process-events.js';
+import { Attachments } from './attachments.js';
 import type { SandboxRegistry } from './registry.js';
-import { currentRun, nextRun, type Run } from './runs.js';
 
 /** What is followed: a program to start, or one that was started, from an offset. */
 export type Target =
@@ -26,22 +26,26 @@ export async function* followProcess(
   signal: AbortSignal,
 ): AsyncGenerator<GuestProcessEvent, void, void> {
   const place = new Place(target);
-  let run: Run | undefined = currentRun(registry, sandboxId);
+  signal.throwIfAborted();
+  using attachments = new Attachments(
+    registry,
+    sandboxId,
+    (guest, either) => place.open(guest, either),
+    signal,
+  );
   for (;;) {
-    run ??= await nextRun(registry, sandboxId, signal);
-    const { sandbox, guest, isOver } = run;
-    const release = sandbox.openStream();
+    const { run, events } = await attachments.live();
     try {
-      for await (const event of place.open(guest, signal)) {
-        if (place.advance(event)) yield event;
+      for await (const event of events) {
+        // What is left of a run that is over is told again by the next one.
+        if (run.isOver()) break;
+        const news = place.advance(event);
+        if (news) yield news;
         if (event.kind === 'exited') return;
       }
     } catch (error) {
-      if (signal.aborted || !isOver()) throw error;
-    } finally {
-      release();
+      if (signal.aborted || !run.isOver()) throw error;
     }
-    run = undefined;
   }
 }
 
@@ -68,12 +72,23 @@ class Place {
     return guest.processes.attach({ processId, offset: this.#offset, holderId }, signal);
   }
 
-  /** Notes an event. @returns whether it is news. */
-  advance(event: GuestProcessEvent): boolean {
-    if (event.kind === 'output') this.#offset = event.offset + event.data.length;
-    if (event.kind !== 'started') return true;
-    const isNews = !this.#hasStarted;
-    this.#hasStarted = true;
-    return isNews;
+  /** Notes an event. @returns what of it is news. */
+  advance(event: GuestProcessEvent): GuestProcessEvent | undefined {
+    switch (event.kind) {
+      case 'started': {
+        const isNews = !this.#hasStarted;
+        this.#hasStarted = true;
+        return isNews ? event : undefined;
+      }
+      case 'output': {
+        const { offset, data } = event;
+        const known = Math.max(0, (this.#offset ?? offset) - offset);
+        if (known >= data.length) return undefined;
+        this.#offset = offset + data.length;
+        return { ...event, offset: offset + known, data: data.subarray(known) };
+      }
+      case 'exited':
+        return event;
+    }
   }
 }

@@ -1,7 +1,10 @@
 /** Conversations with programs in fake guests: over pauses, restarts of the agent, and ends of the sandbox. */
+import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ProgramEvent } from '../../agent/sandbox/conversation.js';
+import { shuttingDown } from '../../agent/sandbox/errors.js';
 import { CALLS_PER_SANDBOX_MAX, STREAMS_PER_SANDBOX_MAX } from '../../agent/sandbox/sandbox.js';
+import { PROCESS_LIMITS } from '../../lib/guest/process-limits.js';
 import { Requests, spec } from '../support/conversation.js';
 import { eventually } from '../support/eventually.js';
 import { createOptions, FakeHost } from '../support/fake-host.js';
@@ -71,6 +74,33 @@ describe('programs of a sandbox', () => {
 
     expect(told.text).to.equal(expected);
   }).timeout(60_000);
+
+  it('wait for a caller who takes nothing for long after a resume', async () => {
+    const events = converse(new Requests().start(ID, spec('seq', '400000')));
+    const told = new Told();
+    for (let taken = 0; taken < 4; taken += 1) {
+      const { value } = await events.next();
+      if (value) told.add(value);
+    }
+
+    await pauseAndResume(2);
+    await setTimeout(PROCESS_LIMITS.holderReturnMs + 2000);
+    await told.take(events);
+
+    expect([told.hasGap, told.exitCode]).to.deep.equal([false, 0]);
+  }).timeout(90_000);
+
+  it('let go of a caller who leaves while the sandbox is paused', async () => {
+    const events = converse(new Requests().start(ID, spec('cat')));
+    await events.next();
+    await fake.manager.pause(ID, 2);
+    const reason = reasonOf(events.next());
+
+    abort.abort(shuttingDown());
+
+    expect(await reason).to.equal('SHUTTING_DOWN');
+    abort = new AbortController();
+  });
 
   it('leave their caller waiting while the sandbox is paused', async () => {
     const requests = new Requests().start(ID, spec('cat')).stdin('a');
@@ -167,7 +197,7 @@ describe('programs of a sandbox', () => {
         { sandboxId: ID, process: spec('cat') },
         abort.signal,
       );
-      await new Promise((resolve) => setTimeout(resolve, round));
+      await setTimeout(round);
       await pauseAndResume(2 * round);
 
       expect(await starting).to.include({ cmd: 'cat', exit: undefined });
@@ -180,7 +210,7 @@ describe('programs of a sandbox', () => {
     await events.next();
     const [sandbox] = fake.live();
 
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await setTimeout(1500);
     expect(sandbox?.expired()).to.equal(false);
     await events.return();
 
@@ -267,16 +297,18 @@ class Told {
   }
 
   async take(events: AsyncIterable<ProgramEvent>): Promise<void> {
-    for await (const { processId, event } of events) {
-      this.processId = processId;
-      this.kinds.push(event.kind);
-      if (event.kind === 'exited') this.exitCode = event.exit.exitCode;
-      if (event.kind !== 'output') continue;
-      this.hasGap ||= event.offset !== this.length;
-      this.length += event.data.length;
-      this.#pieces.push(event.data);
-    }
+    for await (const event of events) this.add(event);
     this.isDone = true;
+  }
+
+  add({ processId, event }: ProgramEvent): void {
+    this.processId = processId;
+    this.kinds.push(event.kind);
+    if (event.kind === 'exited') this.exitCode = event.exit.exitCode;
+    if (event.kind !== 'output') return;
+    this.hasGap ||= event.offset !== this.length;
+    this.length += event.data.length;
+    this.#pieces.push(event.data);
   }
 }
 
