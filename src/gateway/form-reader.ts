@@ -3,6 +3,7 @@
  * the next one comes; what nobody reads holds the client back. No part touches
  * the disk.
  */
+import type { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -72,10 +73,31 @@ export class FormReader {
       content.on('error', () => undefined);
       this.#arrived.push({ name, contentType, encoding, content });
     });
+    this.#refuseSkippedParts(parser);
     parser.on('partsLimit', () => {
       this.#fail(invalidForm('', `the form holds more than ${PARAMETERS_MAX} parts`));
     });
     return parser;
+  }
+
+  /**
+   * The parser passes over a part whose header it does not like, in silence: a
+   * file of which nobody hears would be taken for an empty one.
+   */
+  #refuseSkippedParts(parser: BusboyInstance): void {
+    let told = 0;
+    let begun = 0;
+    parser.on('file', () => {
+      told += 1;
+    });
+    const { parser: reader } = (parser as unknown as { _parser: { parser: EventEmitter } })._parser;
+    reader.on('part', (part: EventEmitter) => {
+      // Behind the parser's own listener, which tells of the part before it returns.
+      part.on('header', () => {
+        begun += 1;
+        if (told < begun) this.#fail(invalidForm('', 'the header of a part is malformed'));
+      });
+    });
   }
 
   /** Whoever reads a part, and whoever asks for the next one, learns of it. */

@@ -71,7 +71,7 @@ const PUBLIC_ERRORS: Partial<Record<Reason, PublicError>> = {
   },
   INVALID_REQUEST: {
     code: Code.INVALID_ARGUMENT,
-    message: 'the message is not valid at this place of the stream',
+    message: 'the request, or its place in the stream, is not valid',
   },
   COMMAND_TIMEOUT: {
     code: Code.DEADLINE_EXCEEDED,

@@ -45,6 +45,8 @@ const OPERATIONS = readOperations(descriptors().registry, 'wrenn.v1').filter(
 );
 /** One in so many of the texts that are legal where they stand is sent alone, to be acted upon. */
 const LEGAL_STEP = 12;
+/** One in so many of all texts is sent to each method of the agent, other ones to each. */
+const AGENT_STEP = 3;
 /** One in so many of all texts is sent in the path, where texts stand elsewhere too. */
 const PATH_STEP = 3;
 
@@ -84,10 +86,12 @@ describe('hostile input', function () {
       );
     });
 
-    it(`of the family ${family} is refused in every text of every method by the agent`, async () => {
+    it(`of the family ${family} is refused by every method of the agent`, async () => {
       await runAll(
-        AGENT_METHODS.flatMap((method) =>
-          indices.map((index) => overGrpc(method, index, scene.agent)),
+        AGENT_METHODS.flatMap((method, place) =>
+          indices
+            .filter((index) => (index + place) % AGENT_STEP === 0)
+            .map((index) => overGrpc(method, index, scene.agent)),
         ),
       );
     });

@@ -21,6 +21,8 @@ const FAULTS = new Set([500, 501, 502, 503]);
 /** Copies that one fork of this test may ask for. */
 const COPIES_MAX = 2;
 
+/** A file that is there. */
+const FILE = '/root/file';
 /** Texts of which no kind of field takes all. */
 const STRANGE_TEXTS = [
   '../x',
@@ -90,7 +92,6 @@ describe('answers of the API', function () {
     expect(tallies['valid 2xx'], JSON.stringify(tallies)).to.be.above(200);
     expect(tallies['valid 4xx']).to.be.above(100);
     expect(tallies['invalid 4xx']).to.be.above(700);
-    console.log(`        ${JSON.stringify(tallies)}`);
   });
 
   it('name the methods of a path where it has not the one that is asked for', async () => {
@@ -143,9 +144,11 @@ describe('answers of the API', function () {
 
   /** What an operation does to a sandbox must not reach the next one. */
   async function inNewSandbox(use: () => Promise<void>): Promise<void> {
-    const { sandboxes } = scene.platform.clients;
+    const { sandboxes, files } = scene.platform.clients;
     const { asTeam } = scene.account;
     ({ sandboxId } = await sandboxes.createSandbox(plainSandbox(), asTeam));
+    const path = FILE;
+    await files.writeFile({ sandboxId, path, file: Buffer.from('x'), user: '', mode: 0 }, asTeam);
     await use();
     const all = { pageSize: 0, pageToken: '', states: [], metadata: [] };
     for (const { sandboxId: id } of (await sandboxes.listSandboxes(all, asTeam)).sandboxes) {
@@ -212,8 +215,10 @@ describe('answers of the API', function () {
   function known(name: string, schema: Json): fc.Arbitrary<Json> {
     const values = validValues(api, schema);
     const there: Record<string, Json> = {
-      ...{ sandbox_id: sandboxId, process_id: scene.names.processId, path: '/root/canary' },
+      ...{ sandbox_id: sandboxId, process_id: scene.names.processId, path: FILE },
     };
+    if (name === '') return fc.tuple(values, fc.boolean()).map(toUsual);
+    if (name === 'user') return fc.constantFrom('root', 'nobody');
     return name in there ? fc.oneof(fc.constant(there[name]), values) : values;
   }
 
@@ -263,6 +268,17 @@ describe('answers of the API', function () {
     return path.replaceAll(/\{[a-z_]+\}/g, 'nothinghasthisid');
   }
 });
+
+/** Half of the bodies name what is there, so that more comes of them than that it is not. */
+function toUsual([body, isUsual]: [Json, boolean]): Json {
+  if (!isUsual || typeof body !== 'object') return body;
+  const usual: Json = { ...body };
+  for (const name of ['path', 'source']) if (name in usual) usual[name] = FILE;
+  if ('cmd' in usual) usual.cmd = 'true';
+  if ('process' in usual) usual.process = { ...usual.process, cmd: 'true' };
+  for (const name of ['user', 'cwd', 'template', 'page_token']) delete usual[name];
+  return usual;
+}
 
 function toRequest(path: string, parts: Part[], values: Json[]): Request {
   const request: Request = { path, query: {}, body: undefined };

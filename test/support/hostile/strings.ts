@@ -42,7 +42,7 @@ const traversal = [
   ...DOTS,
   ...SEPARATORS,
   ...SEPARATORS.flatMap((separator) =>
-    DOTS.slice(0, 5).map((dots) => `${dots}${separator}${dots}`),
+    DOTS.slice(0, 3).map((dots) => `${dots}${separator}${dots}`),
   ),
   ...DOTS.flatMap((dots) => TARGETS.map((target) => `/tmp/${`${dots}/`.repeat(8)}${target}`)),
   ...TARGETS.flatMap((target) => [
@@ -110,7 +110,7 @@ const encodings = [
   ],
 ];
 
-const CONTROLS = [0, 1, 4, 7, 8, 9, 10, 13, 14, 26, 27, 31, 127, 128, 133, 155];
+const CONTROLS = [0, 1, 7, 8, 9, 10, 13, 26, 27, 31, 127, 133, 155];
 const control = CONTROLS.flatMap((code) => {
   const character = String.fromCharCode(code);
   return [character, `a${character}`, `${character}a`, `a${character}b`, `/tmp/a${character}b`];
