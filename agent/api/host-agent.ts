@@ -1,5 +1,5 @@
 /** The handlers of HostAgentService: they translate, the sandbox layer decides. */
-
+import { posix } from 'node:path';
 import type { HostAgentServiceService } from '../../gen/ts/wrenn/hostagent/v1/host_agent.js';
 import type { Handlers } from '../../lib/rpc/service.js';
 import type { SandboxManager } from '../sandbox/manager.js';
@@ -104,7 +104,10 @@ export function hostAgentHandlers({
 
     readFile: async (context, { sandboxId, path }) =>
       manager.withGuest(sandboxId, (guest) =>
-        guest.readFile({ path, sizeBytesMax: FILE_BYTES_MAX }, context.signal),
+        guest.readFile(
+          { path: posix.normalize(path), sizeBytesMax: FILE_BYTES_MAX },
+          context.signal,
+        ),
       ),
 
     ...processHandlers(manager.programs),

@@ -1,4 +1,8 @@
-/** What can be done with the files of a sandbox. */
+/**
+ * What can be done with the files of a sandbox. In all calls `..` takes away the
+ * part of the path before it, whatever that is in the guest: one path means one
+ * file, whether it is written or read.
+ */
 import { posix } from 'node:path';
 import type {
   ListDirRequest,
@@ -61,12 +65,12 @@ export class Files {
     await this.#ready();
     using streaming = this.#registry.streaming(signal);
     yield* streamFromGuest(this.#registry, sandboxId, ({ files }) =>
-      files.read(path, streaming.signal),
+      files.read(posix.normalize(path), streaming.signal),
     );
   }
 
   stat(sandboxId: string, path: string, signal: AbortSignal): Promise<GuestFileInfo> {
-    return this.#call(sandboxId, ({ files }) => files.stat(path, signal));
+    return this.#call(sandboxId, ({ files }) => files.stat(posix.normalize(path), signal));
   }
 
   /** A page of a directory and what is below it. */
