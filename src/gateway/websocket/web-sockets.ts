@@ -4,6 +4,7 @@
  * the request accepted: a refusal is an HTTP answer like any other. From then on
  * conversation.ts carries the messages.
  */
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -64,6 +65,8 @@ export class WebSockets {
   readonly #requestIds = new WeakMap<IncomingMessage, string>();
 
   constructor(options: WebSocketsOptions) {
+    // One listener for each WebSocket, gone with it: their number is bounded by the limits.
+    setMaxListeners(0, this.#shutdown.signal);
     this.#options = options;
     this.#server = createServer(options.limits);
     this.#server.on('headers', (headers: string[], request: IncomingMessage) => {
