@@ -42,6 +42,7 @@ const STRING: Record<string, Translation> = {
   }),
   pattern: (value) => ({ pattern: portablePattern(String(value)) }),
   email: () => ({ format: 'email' }),
+  not_in: (value) => ({ not: { enum: value } }),
 };
 
 const NUMBER: Record<string, Translation> = {

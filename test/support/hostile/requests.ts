@@ -114,8 +114,18 @@ export interface GoodRequest {
   bytes: Buffer;
 }
 
+const MADE = new WeakMap<Names, Map<DescMethod, GoodRequest>>();
+
 /** @throws Error for a method that has none. */
 export function goodRequest(method: DescMethod, names: Names): GoodRequest {
+  const made = MADE.get(names) ?? new Map<DescMethod, GoodRequest>();
+  MADE.set(names, made);
+  const request = made.get(method) ?? make(method, names);
+  made.set(method, request);
+  return request;
+}
+
+function make(method: DescMethod, names: Names): GoodRequest {
   const isPublic = method.parent.file.proto.package === 'wrenn.v1';
   const json = (isPublic ? publicRequests(names) : agentRequests(names))[shortName(method)];
   if (!json) throw new Error(`${shortName(method)} has no request here`);

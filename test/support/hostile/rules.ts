@@ -3,9 +3,9 @@
  * applied here once more, so that the validator of the services has an
  * independent judge.
  */
-import type { JsonObject } from '@bufbuild/protobuf';
+import type { DescField, JsonObject } from '@bufbuild/protobuf';
 import { descriptors } from '../../../lib/rpc/descriptors.js';
-import { rulesOf } from '../../../src/openapi/field-rules.js';
+import { type Rules, rulesOf } from '../../../src/openapi/field-rules.js';
 import type { FieldPath } from './wire.js';
 
 /** Which part of a field a text stands for. */
@@ -24,19 +24,28 @@ const RULES: Record<string, Rule> = {
   // A dot of RE2 and one of ECMA-262 differ, a class does not; the rules have classes alone.
   pattern: (text, pattern: string) => new RegExp(pattern, 'u').test(text),
   email: (text) => EMAIL.test(text),
+  not_in: (text, refused: string[]) => !refused.includes(text),
 };
 
 /** @throws Error for a rule that is not known here. */
 export function isLegalText(path: FieldPath, part: Part, text: string): boolean {
   const field = path.at(-1);
   if (!field) throw new Error('a path has a field');
-  const rules = rulesOf(field, descriptors().registry);
+  const rules = knownRules(field);
   if (rules.ignore === 'IGNORE_IF_ZERO_VALUE' && text === '') return true;
   return textRules(rules, field.fieldKind, part).every(([name, limit]) => {
     const rule = RULES[name];
     if (!rule) throw new Error(`${field.name}: nobody here knows the rule ${name}`);
     return rule(text, limit as never);
   });
+}
+
+const READ = new Map<DescField, Rules>();
+
+function knownRules(field: DescField): Rules {
+  const rules = READ.get(field) ?? rulesOf(field, descriptors().registry);
+  READ.set(field, rules);
+  return rules;
 }
 
 function textRules(rules: JsonObject, kind: string, part: Part): [string, unknown][] {

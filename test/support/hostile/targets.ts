@@ -29,6 +29,14 @@ export function rpcPath({ parent, name }: DescMethod): string {
 
 /** The places that take text: strings, items of lists of them, keys and values of maps. */
 export function textTargets(input: DescMessage): Target[] {
+  const found = FOUND.get(input) ?? findTextTargets(input);
+  FOUND.set(input, found);
+  return found;
+}
+
+const FOUND = new Map<DescMessage, Target[]>();
+
+function findTextTargets(input: DescMessage): Target[] {
   return leaves(input).flatMap((path): Target[] => {
     const field = path.at(-1);
     if (field?.fieldKind === 'map')
