@@ -96,6 +96,17 @@ export function hostAgentHandlers({
 
     verifyGeneration: async (_context, { sandboxId }) => manager.verifyGeneration(sandboxId),
 
+    ...wholeCallHandlers(manager),
+    ...processHandlers(manager.programs),
+    ...fileHandlers(manager.files),
+  };
+}
+
+/** Programs and files that one message holds whole. */
+function wholeCallHandlers(
+  manager: SandboxManager,
+): Pick<HostAgentHandlers, 'exec' | 'writeFile' | 'readFile'> {
+  return {
     exec: async (context, request) =>
       manager.withGuest(request.sandboxId, (guest) => guest.exec(request, context.signal)),
 
@@ -109,8 +120,5 @@ export function hostAgentHandlers({
           context.signal,
         ),
       ),
-
-    ...processHandlers(manager.programs),
-    ...fileHandlers(manager.files),
   };
 }

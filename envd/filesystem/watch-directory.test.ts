@@ -9,7 +9,9 @@ describe('DirectoryWatches', () => {
     const { signal } = new AbortController();
 
     for (let count = 0; count <= WATCHES_MAX; count += 1) {
-      const error = await rejectionOf(watches.watch({ path: '/', recursive: false }, signal).next());
+      const error = await rejectionOf(
+        watches.watch({ path: '/', recursive: false }, signal).next(),
+      );
       expect(error).not.to.have.property('reason', 'STREAM_LIMIT');
     }
   });
