@@ -18,6 +18,7 @@ const SANITIZERS = 'address,undefined';
 const STEPS = 3000;
 /** Of those after each of which it is waited. */
 const SLOW_STEPS = 300;
+const SLOW_ATTEMPTS_MAX = 3;
 const NAMES = ['a', 'b', 'c', 'd'];
 const WAIT = { timeoutMs: 60_000 };
 
@@ -100,21 +101,29 @@ describe('wrenn-guest watch', function () {
   });
 
   it('tells where everything went, so that a reader knows what there is', async () => {
-    mkdirSync(at('root'));
-    mkdirSync(at('outside'));
-    const seed = randomInt(2 ** 31);
-    const running = await start('--recursive', at('root'));
+    for (let attempt = 1; ; attempt += 1) {
+      const root = at(`root-${attempt}`);
+      const outside = at(`outside-${attempt}`);
+      mkdirSync(root);
+      mkdirSync(outside);
+      const seed = randomInt(2 ** 31);
+      const running = await start('--recursive', root);
 
-    for (let step = 0; step < SLOW_STEPS; step += 1) {
-      shuffle(at('root'), at('outside'), seed + step, 1);
-      mkdirSync(at(`root/step-${step}`));
-      await running.sees(`step-${step}`, seed);
+      for (let step = 0; step < SLOW_STEPS; step += 1) {
+        shuffle(root, outside, seed + step, 1);
+        mkdirSync(join(root, `step-${step}`));
+        await running.sees(`step-${step}`, seed);
+      }
+      watch?.kill();
+
+      // On a busy machine what happens meanwhile may be told as an overflow, which says nothing of places.
+      if (running.kinds().includes('overflow') && attempt < SLOW_ATTEMPTS_MAX) continue;
+      expect(running.kinds()).not.to.include('overflow');
+      expect(replay(running.records), `seed ${seed}`).to.deep.equal(
+        new Set(directoriesBelow(root, '').filter((path) => path !== '')),
+      );
+      return;
     }
-
-    expect(running.kinds()).not.to.include('overflow');
-    expect(replay(running.records), `seed ${seed}`).to.deep.equal(
-      new Set(directoriesBelow(at('root'), '').filter((path) => path !== '')),
-    );
   });
 
   it('goes on after an overflow with all directories that there are', async () => {

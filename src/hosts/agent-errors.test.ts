@@ -59,7 +59,7 @@ describe('errors of a host agent', () => {
     [Code.RESOURCE_EXHAUSTED, 'HOST_DISK_FULL', {}, Code.RESOURCE_EXHAUSTED, 'HOST_DISK_FULL'],
     [Code.RESOURCE_EXHAUSTED, 'DISK_FULL', {}, Code.RESOURCE_EXHAUSTED, 'DISK_FULL'],
     [Code.INTERNAL, 'INTERNAL', {}, Code.INTERNAL, 'INTERNAL'],
-    [Code.INVALID_ARGUMENT, 'INVALID_REQUEST', {}, Code.INTERNAL, 'INTERNAL'],
+    [Code.INVALID_ARGUMENT, 'INVALID_REQUEST', {}, Code.INVALID_ARGUMENT, 'INVALID_REQUEST'],
     [Code.UNKNOWN, 'UNSPECIFIED', {}, Code.INTERNAL, 'INTERNAL'],
   ];
   for (const [code, reason, metadata, publicCode, publicReason] of cases) {
