@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import {
@@ -24,6 +24,7 @@ import { EmbeddedPostgres } from '../../lib/postgres/embedded.js';
 import { eventually } from '../support/eventually.js';
 import { requireNeed } from '../support/requirements.js';
 
+const OWNER_SCRIPT = join(import.meta.dirname, '..', 'support', 'postgres-owner.ts');
 const NOBODY = 65_534;
 const RESTART_TIMEOUT_MS = 30_000;
 
@@ -128,9 +129,13 @@ describe('the embedded Postgres', function () {
 
   it('runs for a user who is not root', async function () {
     requireNeed(this, 'root');
+    const nobody = { uid: NOBODY, gid: NOBODY };
+    if (spawnSync('test', ['-r', OWNER_SCRIPT], nobody).status !== 0) {
+      skipBecause(this, 'needs a checkout that every user can read');
+    }
     await chmod(directory, 0o755);
     await chown(directory, NOBODY, NOBODY);
-    const { pid } = await startOwner({ uid: NOBODY, gid: NOBODY });
+    const { pid } = await startOwner(nobody);
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     expect(status).to.match(/^Uid:\s+65534\s/m);
     expect((await stat(join(directory, 'db', 'data'))).uid).to.equal(NOBODY);
@@ -158,8 +163,7 @@ describe('the embedded Postgres', function () {
   }
 
   async function startOwner(user: { uid?: number; gid?: number } = {}) {
-    const script = join(import.meta.dirname, '..', 'support', 'postgres-owner.ts');
-    const owner = spawn(process.execPath, ['--import', 'tsx', script, directory], {
+    const owner = spawn(process.execPath, ['--import', 'tsx', OWNER_SCRIPT, directory], {
       ...user,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { PATH: process.env.PATH, TMPDIR: directory },
