@@ -23,6 +23,7 @@ import { linkLibraries } from '../../lib/postgres/binaries.js';
 import { EmbeddedPostgres } from '../../lib/postgres/embedded.js';
 import { eventually } from '../support/eventually.js';
 import { requireNeed } from '../support/requirements.js';
+import { skipBecause } from '../support/skip-reason.js';
 
 const OWNER_SCRIPT = join(import.meta.dirname, '..', 'support', 'postgres-owner.ts');
 const NOBODY = 65_534;
