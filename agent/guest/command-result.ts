@@ -3,10 +3,10 @@
  * contract: `started` first and once, then output, then `exited`, and nothing
  * after it; and not more of it than a program may print.
  */
-import type { StartResponse, StartResponse_Exited } from '../../gen/ts/wrenn/envd/v1/process.js';
+import type { StartResponse } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { CapturedOutput } from './captured-output.js';
 import { contractBroken, guestUnreachable } from './guest-error.js';
-import { isSignalName } from './signal-names.js';
+import { checkExit, type GuestExit } from './process-events.js';
 
 /**
  * Bytes of each output that a caller gets. Both outputs, as bytes and once more as text, fit the
@@ -17,7 +17,6 @@ export const CAPTURED_BYTES_MAX = 1_000_000;
 export const STREAM_BYTES_MAX = 1024 * 1024 * 1024;
 /** What an event counts beside its content, so that empty ones do not come for ever. */
 const EVENT_BYTES = 64;
-const EXIT_CODE_MAX = 255;
 
 export interface CommandResult {
   stdout: Buffer;
@@ -36,7 +35,7 @@ export class CommandEvents {
   readonly #streamBytesMax: number;
   #streamBytes = 0;
   #started = false;
-  #exited: StartResponse_Exited | undefined;
+  #exited: GuestExit | undefined;
 
   constructor(streamBytesMax: number) {
     this.#streamBytesMax = streamBytesMax;
@@ -57,7 +56,7 @@ export class CommandEvents {
         break;
       case 'exited':
         this.#requireStarted();
-        this.#exited = checkExited(event.value);
+        this.#exited = checkExit(event.value);
         break;
     }
     // Kinds of events that a newer guest may have are passed over, but they count.
@@ -98,13 +97,4 @@ export class CommandEvents {
   #requireStarted(): void {
     if (!this.#started) throw contractBroken('an event before the start of the program');
   }
-}
-
-function checkExited(exited: StartResponse_Exited): StartResponse_Exited {
-  const { exitCode, signal, durationMs } = exited;
-  if (exitCode < 0 || exitCode > EXIT_CODE_MAX) throw contractBroken('an exit code out of range');
-  if (signal !== '' && !isSignalName(signal)) throw contractBroken('an unknown signal');
-  if (!Number.isFinite(durationMs) || durationMs < 0)
-    throw contractBroken('an impossible duration');
-  return exited;
 }

@@ -8,6 +8,7 @@ import {
   type ProcessEvent,
   type ProcessEvent_Exited,
   type ProcessEvent_Output,
+  type StartResponse_Exited,
 } from '../../gen/ts/wrenn/envd/v1/process.js';
 import { OUTPUT_CHUNK_BYTES_MAX, type OutputStreamName } from '../../lib/guest/output-ring.js';
 import { contractBroken } from './guest-error.js';
@@ -105,7 +106,7 @@ class ProcessEventCheck {
 }
 
 /** @throws WrennError GUEST_UNREACHABLE for an end that no program has. */
-export function checkExit(exited: ProcessEvent_Exited): GuestExit {
+export function checkExit(exited: ProcessEvent_Exited | StartResponse_Exited): GuestExit {
   const { exitCode, signal, timedOut, durationMs } = exited;
   if (exitCode < 0 || exitCode > EXIT_CODE_MAX) throw contractBroken('an exit code out of range');
   if (signal !== '' && !isSignalName(signal)) throw contractBroken('an unknown signal');

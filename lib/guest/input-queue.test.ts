@@ -6,9 +6,6 @@ import { ScriptedTable } from '../../test/support/scripted-programs.js';
 import type { Reason, WrennError } from '../errors/index.js';
 import { INPUT_QUEUE_BYTES_MAX, INPUT_WRITERS_MAX } from './process-limits.js';
 
-const _never = new AbortController().signal;
-const _ALIVE_MS = 60_000;
-
 describe('InputQueue of a launched program', () => {
   let table: ScriptedTable;
 

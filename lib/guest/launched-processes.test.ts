@@ -5,7 +5,6 @@ import { ScriptedTable } from '../../test/support/scripted-programs.js';
 import { Code, type Reason, type WrennError } from '../errors/index.js';
 import { RING_BYTES_MAX } from './output-ring.js';
 
-const _never = new AbortController().signal;
 const ALIVE_MS = 60_000;
 
 describe('LaunchedProcesses', () => {

@@ -5,7 +5,6 @@ import { type ScriptedProgram, ScriptedTable } from '../../test/support/scripted
 import type { Reason, WrennError } from '../errors/index.js';
 import { BYTES_IN_FLIGHT_MAX, RING_BYTES_MAX } from './output-ring.js';
 
-const _never = new AbortController().signal;
 const ALIVE_MS = 60_000;
 
 describe('OutputHold of a launched program', () => {

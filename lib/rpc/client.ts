@@ -12,7 +12,7 @@ import {
 import { fromServiceError } from '../errors/index.js';
 import { Connections, RESETS_MAX } from './connections.js';
 import { announceExplicitEnd, END_MESSAGE } from './explicit-end.js';
-import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
+import type { MethodShape, Requests, Responses, ServiceShape } from './method.js';
 import { sendAll } from './send-all.js';
 import { boundStreamBuffers } from './streams.js';
 
@@ -27,13 +27,6 @@ export interface ClientCallOptions {
 
 /** Two clients of one address share a connection unless they are told not to. */
 const OWN_CONNECTION = { 'grpc.use_local_subchannel_pool': 1 };
-
-type Requests<M extends MethodShape> = M['requestStream'] extends true
-  ? AsyncIterable<RequestOf<M>>
-  : RequestOf<M>;
-type Responses<M extends MethodShape> = M['responseStream'] extends true
-  ? AsyncIterable<ResponseOf<M>>
-  : Promise<ResponseOf<M>>;
 
 export type RpcClient<S extends ServiceShape> = {
   [K in keyof S]: (request: Requests<S[K]>, options: ClientCallOptions) => Responses<S[K]>;

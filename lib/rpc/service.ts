@@ -23,21 +23,16 @@ import { Code, WrennError } from '../errors/index.js';
 import type { Log } from '../log/log.js';
 import type { CallContext } from './call-context.js';
 import { hasExplicitEnd } from './explicit-end.js';
-import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './method.js';
+import type { MethodShape, Requests, Responses, ServiceShape } from './method.js';
 import { type ObservedCall, observeCall, type ServerCall } from './observed-call.js';
 import { boundStreamBuffers, drained, messagesOf } from './streams.js';
 
 export { REQUEST_ID } from './observed-call.js';
 
-/** What a handler is given: a message, or a stream of them that throws when the caller goes away. */
-type Requests<M extends MethodShape> = M['requestStream'] extends true
-  ? AsyncIterable<RequestOf<M>>
-  : RequestOf<M>;
-type Responses<M extends MethodShape> = M['responseStream'] extends true
-  ? AsyncIterable<ResponseOf<M>>
-  : Promise<ResponseOf<M>>;
-
-/** Handlers of a service: a promise for one answer, an async iterable for a stream of them. */
+/**
+ * Handlers of a service: a promise for one answer, an async iterable for a stream of them. A stream
+ * of requests throws when the caller goes away.
+ */
 export type Handlers<S extends ServiceShape, Principal> = {
   [K in keyof S]: (context: CallContext<Principal>, request: Requests<S[K]>) => Responses<S[K]>;
 };

@@ -27,6 +27,12 @@ export function boundStreamBuffers(): void {
 /** Waits until a stream takes more. @throws the signal's reason. */
 export async function drained(stream: Writable, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
+  await drainedOrOver(stream, signal);
+  signal.throwIfAborted();
+}
+
+/** Resolves when a stream takes more or is closed, or the signal aborts, which has not yet. */
+export async function drainedOrOver(stream: Writable, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
       stream.off('drain', done);
@@ -38,7 +44,6 @@ export async function drained(stream: Writable, signal: AbortSignal): Promise<vo
     stream.once('close', done);
     signal.addEventListener('abort', done, { once: true });
   });
-  signal.throwIfAborted();
 }
 
 export interface MessageStream<T> {

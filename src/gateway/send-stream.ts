@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Status } from '../../gen/ts/google/rpc/status.js';
+import { drainedOrOver } from '../../lib/rpc/streams.js';
 import type { Exchange } from './exchange.js';
 import type { GatewayLimits } from './limits.js';
 import { SECURITY_HEADERS } from './response.js';
@@ -63,20 +64,10 @@ async function write(
   signal: AbortSignal,
 ): Promise<void> {
   if (piece.length === 0 || signal.aborted || response.destroyed || response.write(piece)) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => response.destroy(), stallTimeoutMs);
-    const done = () => {
-      clearTimeout(timer);
-      response.off('drain', done);
-      response.off('close', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-    // An answer that waits behind another one is never closed.
-    signal.addEventListener('abort', done, { once: true });
-  });
+  const timer = setTimeout(() => response.destroy(), stallTimeoutMs);
+  // An answer that waits behind another one is never closed; its signal tells.
+  await drainedOrOver(response, signal);
+  clearTimeout(timer);
 }
 
 /** To a client of HTTP/1.0 the plain end of a connection would look like the end of the content. */
